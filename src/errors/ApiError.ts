@@ -1,0 +1,26 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** The service, or a proxy before it, reported a failure that has no error of its own here. */
+export class ApiError extends TaggedError("ApiError")<{
+  readonly operation: string
+  /** The HTTP status; 200 where the failure was reported inside a log stream. */
+  readonly status: number
+  /** The service's code, an open set: `BASILICA_API_OTHER_ERROR` and others. Absent where the reply had none. */
+  readonly code?: string | undefined
+  /** The service's own words, at most 2,048 characters; `""` where it sent none. */
+  readonly reason: string
+  /** Whether sending the call again may help. Not the service's own flag, which is wrong at the edges. */
+  readonly retryable: boolean
+  readonly outcome: Outcome
+  /** How long the reply asked to wait, in milliseconds, where it did. */
+  readonly retryAfterMillis?: number | undefined
+  readonly requestId?: string | undefined
+}> {
+  override get message(): string {
+    const words = this.reason === "" ? "without a word" : `saying: ${this.reason}`
+    const code = this.code === undefined ? "" : ` ${this.code}`
+    const next = this.retryable ? "Try again later." : "Trying again as it is will not help."
+    return `${this.operation} failed: the service answered ${this.status}${code}, ${words}. ${next}`
+  }
+}

@@ -1,0 +1,18 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** The token is good, but does not allow this call (403; the service sends it without a body). */
+export class AuthorizationError extends TaggedError("AuthorizationError")<{
+  readonly operation: string
+  /** The scope that the route asks for, such as `rentals:create`. */
+  readonly scope?: string | undefined
+  readonly requestId?: string | undefined
+}> {
+  readonly outcome: Outcome = "none"
+  readonly retryable: boolean = false
+
+  override get message(): string {
+    const scope = this.scope === undefined ? "the scope of this call" : `the scope ${this.scope}`
+    return `${this.operation} was not allowed (403). Use a token that has ${scope}.`
+  }
+}

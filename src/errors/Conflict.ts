@@ -1,0 +1,18 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** What was asked for collides with what is there (409): an API key of that name, or ten keys already. */
+export class Conflict extends TaggedError("Conflict")<{
+  readonly operation: string
+  /** The service's words. */
+  readonly reason: string
+  readonly code?: string | undefined
+  readonly requestId?: string | undefined
+}> {
+  readonly outcome: Outcome = "none"
+  readonly retryable: boolean = false
+
+  override get message(): string {
+    return `${this.operation} was refused (409): ${this.reason} Choose another name, or revoke what is in the way.`
+  }
+}

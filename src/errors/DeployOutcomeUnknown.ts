@@ -1,0 +1,31 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/**
+ * A deploy was sent once and its reply was lost or not conclusive: a machine may be running and billed. It was not sent
+ * a second time.
+ */
+export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
+  readonly operation: string
+  /** The machine that was asked for; absent where the service was left to choose. */
+  readonly executorId?: string | undefined
+  readonly image: string
+  /** When the request was sent, RFC 3339. */
+  readonly sentAt: string
+  /** Deployments that may be the one: on that machine, with that image, and not there before. */
+  readonly candidates: ReadonlyArray<string>
+  /** What made the outcome unknown. */
+  readonly reason: string
+}> {
+  readonly outcome: Outcome = "unknown"
+  readonly retryable: boolean = false
+
+  override get message(): string {
+    const where = this.executorId === undefined ? "" : ` on executor ${this.executorId}`
+    const found = this.candidates.length === 0
+      ? "No deployment that could be it is listed yet."
+      : `It may be: ${this.candidates.join(", ")}.`
+    return `${this.operation} of ${this.image}${where} has an unknown outcome: ${this.reason}. ${found} ` +
+      "Look with Deployments.list and stop what you do not want before you deploy again: it may be running and billed."
+  }
+}

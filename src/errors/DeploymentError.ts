@@ -1,0 +1,24 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** The service refused a deployment, or one that existed ended where it should have run. */
+export class DeploymentError extends TaggedError("DeploymentError")<{
+  readonly operation: string
+  /** The service's words, or what became of the deployment. */
+  readonly reason: string
+  /** What to do next. */
+  readonly remedy: string
+  /** The deployment, where there is one. */
+  readonly id?: string | undefined
+  readonly status?: number | undefined
+  readonly code?: string | undefined
+  readonly outcome: Outcome
+  readonly requestId?: string | undefined
+}> {
+  readonly retryable: boolean = false
+
+  override get message(): string {
+    const what = this.id === undefined ? "was refused" : `: deployment ${this.id}`
+    return `${this.operation} ${what}: ${this.reason}. ${this.remedy}`.replace(" : ", ": ")
+  }
+}

@@ -1,0 +1,19 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** The service said yes, and then something that cannot be understood. */
+export class InvalidResponse extends TaggedError("InvalidResponse")<{
+  readonly operation: string
+  /** What is wrong with the reply; names places in it, never its contents. */
+  readonly reason: string
+  readonly status: number
+  readonly outcome: Outcome
+  readonly requestId?: string | undefined
+}> {
+  readonly retryable: boolean = false
+
+  override get message(): string {
+    return `${this.operation} was answered with ${this.status} and a body that this SDK does not understand: ` +
+      `${this.reason}. Check the base URL, and whether a newer version of basilica-sdk exists.`
+  }
+}

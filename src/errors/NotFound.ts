@@ -1,0 +1,22 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** There is no such thing, or it belongs to somebody else (404). A deployment that was stopped is not found any more. */
+export class NotFound extends TaggedError("NotFound")<{
+  readonly operation: string
+  readonly resource: "deployment" | "executor" | "API key"
+  readonly id: string
+  readonly requestId?: string | undefined
+}> {
+  readonly outcome: Outcome = "none"
+  readonly retryable: boolean = false
+
+  override get message(): string {
+    const hint = {
+      "deployment": "It may have been stopped, or belong to another account; Deployments.list shows yours.",
+      "executor": "It may be rented or offline; Executors.listAvailable shows what is free.",
+      "API key": "ApiKeys.list shows yours."
+    }
+    return `${this.operation}: there is no ${this.resource} "${this.id}". ${hint[this.resource]}`
+  }
+}

@@ -1,0 +1,18 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** Too many requests (429), still so after the retries of an idempotent call. */
+export class RateLimited extends TaggedError("RateLimited")<{
+  readonly operation: string
+  /** How long the service asked to wait, in milliseconds, where it did. */
+  readonly retryAfterMillis?: number | undefined
+  readonly requestId?: string | undefined
+}> {
+  readonly outcome: Outcome = "none"
+  readonly retryable: boolean = true
+
+  override get message(): string {
+    const wait = this.retryAfterMillis === undefined ? "a little" : `${Math.ceil(this.retryAfterMillis / 1000)} s`
+    return `${this.operation} was turned away: too many requests (429). Wait ${wait} and try again.`
+  }
+}

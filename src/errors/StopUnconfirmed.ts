@@ -1,0 +1,21 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** A stop was sent and nothing proves that it worked: the machine may be running and billed. */
+export class StopUnconfirmed extends TaggedError("StopUnconfirmed")<{
+  readonly operation: string
+  readonly id: string
+  /** Why there is no proof. */
+  readonly reason: string
+  /** The last status seen, where there was one. */
+  readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
+}> {
+  readonly outcome: Outcome = "unknown"
+  readonly retryable: boolean = true
+
+  override get message(): string {
+    const seen = this.lastSeen === undefined ? "" : ` Its last status was ${this.lastSeen._tag}.`
+    return `${this.operation}: nothing proves that deployment ${this.id} has stopped: ${this.reason}.${seen} ` +
+      "It may be running and billed: stop it again, and look with Deployments.list."
+  }
+}

@@ -1,0 +1,34 @@
+import { TaggedError } from "./internal/TaggedError.ts"
+import type { Outcome, Phase } from "./Outcome.ts"
+
+/** The deadline of a call passed. It covers connecting, the reply, its body and all retries. */
+export class TimeoutError extends TaggedError("TimeoutError")<{
+  readonly operation: string
+  /** The phase that ran out. */
+  readonly phase: Phase
+  /** The deadline, in milliseconds. */
+  readonly afterMillis: number
+  readonly outcome: Outcome
+  /** The last status seen, where the call was waiting for one. */
+  readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
+}> {
+  readonly retryable: boolean = true
+
+  override get message(): string {
+    const where = {
+      connect: "while connecting",
+      headers: "while waiting for the reply",
+      body: "while reading the reply",
+      backoff: "while waiting to try again",
+      polling: this.lastSeen === undefined
+        ? "without seeing a status"
+        : `the last status seen was ${this.lastSeen._tag}`
+    }
+    const next = this.outcome === "none"
+      ? "Nothing was done; try again, or allow more time with the timeout option."
+      : this.phase === "polling"
+      ? "It may still come up, and is billed until it is stopped: look at its status, wait again, or stop it."
+      : "What was asked for may have been done; look before you ask again."
+    return `${this.operation} ran out of time after ${this.afterMillis / 1000} s, ${where[this.phase]}. ${next}`
+  }
+}

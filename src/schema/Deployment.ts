@@ -1,0 +1,31 @@
+import type { DeploymentStatus } from "./DeploymentStatus.ts"
+import type { CpuSpec, GpuSpec, Location } from "./Executor.ts"
+import type { PortMapping } from "./PortMapping.ts"
+import type { SshAccess } from "./SshAccess.ts"
+import type { Timestamp } from "./Timestamp.ts"
+
+/**
+ * A container that was deployed on a machine. The service tells different things at different calls: what a call does
+ * not tell is `undefined`.
+ */
+export interface Deployment {
+  /** As the service names it: `rental-` and a UUID. */
+  readonly id: string
+  readonly status: DeploymentStatus
+  /** The machine; unknown right after a deploy in which the service chose it. */
+  readonly executorId: string | undefined
+  /** The image; told by deploy and list. */
+  readonly image: string | undefined
+  /** How to log in; told by deploy and get, absent for `noSsh`. A list tells `hasSsh` alone. */
+  readonly ssh: SshAccess | undefined
+  /** Whether there is SSH access at all. */
+  readonly hasSsh: boolean
+  /** The ports as they were really mapped; told by deploy alone. */
+  readonly ports: ReadonlyArray<PortMapping> | undefined
+  readonly containerId: string | undefined
+  readonly containerName: string | undefined
+  readonly createdAt: Timestamp | undefined
+  readonly gpus: ReadonlyArray<GpuSpec>
+  readonly cpu: CpuSpec | undefined
+  readonly location: Location
+}

@@ -1,0 +1,151 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as ImageReference from "./ImageReference.ts"
+import { defaultResources } from "./ResourceRequirements.ts"
+import * as SshPublicKey from "./SshPublicKey.ts"
+
+/** A check that says what is wrong and what is allowed, and never repeats the value. */
+const rule = <A>(problem: (value: A) => string | undefined) => Schema.makeFilter(problem)
+const must = <A>(holds: (value: A) => boolean, problem: string) =>
+  Schema.makeFilter((value: A) => holds(value) ? undefined : problem)
+
+const optional = <S extends Schema.Constraint>(schema: S, value: S["Type"]) =>
+  Schema.withDecodingDefaultType<S>(Effect.succeed(value))(schema)
+
+const uint32 = 4_294_967_295
+const count = (least: number) =>
+  Schema.Finite.check(must(
+    (value) => Number.isInteger(value) && value >= least && value <= uint32,
+    `is not a number that the service takes; allowed: a whole number from ${least} to ${uint32}`
+  ))
+
+/**
+ * The rule for an id of a deployment or a machine: one segment of a URL, nothing that could leave it. The service's own
+ * ids are UUIDs, with `rental-` before them for deployments.
+ */
+export const Id = Schema.String.check(must(
+  (id) => /^[A-Za-z0-9_-]{1,128}$/.test(id),
+  "is not an id; allowed: 1 to 128 of A-Z, a-z, 0-9, _ and -"
+))
+
+const noNul = must((text: string) => !text.includes("\0"), "holds a NUL character; allowed: any other text")
+
+const EnvironmentName = must(
+  (environment: { readonly [name: string]: string }) =>
+    Object.keys(environment).every((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)),
+  "has a name that is not one of a variable; allowed: names of letters, digits and _ that do not begin with a digit"
+)
+
+const Port = Schema.Struct({
+  containerPort: Schema.Finite.check(rule((port) =>
+    port === 22
+      ? "is 22, which the service silently drops because it opens SSH by itself; allowed: 1 to 65535 except 22"
+      : Number.isInteger(port) && port >= 1 && port <= 65535
+      ? undefined
+      : "is not a port; allowed: 1 to 65535 except 22"
+  )),
+  hostPort: Schema.Finite.check(must(
+    (port) => Number.isInteger(port) && port >= 0 && port <= 65535 && ![22, 111, 2049].includes(port),
+    "is not a port that the service gives out; allowed: 0 for any, or 1 to 65535 except 22, 111 and 2049"
+  )),
+  protocol: Schema.String.check(must(
+    (protocol) => protocol === "tcp" || protocol === "udp",
+    "is not a protocol that the service takes; allowed: \"tcp\" or \"udp\""
+  ))
+})
+
+const Ports = Schema.Array(Port).check(rule((ports) => {
+  const fixed = ports.filter((port) => port.hostPort !== 0).map((port) => `${port.hostPort}/${port.protocol}`)
+  return new Set(fixed).size === fixed.length
+    ? undefined
+    : "uses one host port twice; allowed: each host port once for each protocol"
+}))
+
+const systemPaths: ReadonlyArray<string> = ["/etc", "/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"]
+
+const path = rule((text: string) => {
+  if (!/^\/[A-Za-z0-9._/@%+=-]*$/.test(text)) {
+    return "is not a path that reaches the machine unbroken; allowed: absolute, of letters, digits and . _ - / @ % + ="
+  }
+  return text.split("/").includes("..")
+    ? "has a .. in it, for which the service silently drops the volume; allowed: absolute paths without .."
+    : undefined
+})
+
+const hostPath = rule((text: string) => {
+  const clean = `/${text.split("/").filter((part) => part !== "" && part !== ".").join("/")}`
+  return systemPaths.some((system) => clean === system || clean.startsWith(`${system}/`))
+    ? `is a path that the service refuses; allowed: any but those under ${systemPaths.join(", ")}`
+    : undefined
+})
+
+const Volume = Schema.Struct({
+  hostPath: Schema.String.check(path, hostPath),
+  containerPath: Schema.String.check(path),
+  readOnly: optional(Schema.Boolean, false)
+})
+
+const Resources = Schema.Struct({
+  cpuCores: optional(
+    Schema.Finite.check(must(
+      (cores) => Number.isFinite(cores) && cores >= 0,
+      "is not a number of cores; allowed: 0 for no limit, or more"
+    )),
+    defaultResources.cpuCores
+  ),
+  memoryMb: optional(count(0), defaultResources.memoryMb),
+  storageMb: optional(count(0), defaultResources.storageMb),
+  gpuCount: optional(count(0), defaultResources.gpuCount),
+  gpuTypes: optional(Schema.Array(Schema.String), defaultResources.gpuTypes)
+})
+
+const Gpu = Schema.Struct({
+  type: Schema.optional(Schema.NonEmptyString),
+  count: optional(count(1), 1),
+  minMemoryGb: optional(count(0), 0)
+})
+
+const Fields = Schema.Struct({
+  executorId: Schema.optional(Id),
+  gpu: Schema.optional(Gpu),
+  image: Schema.String.check(rule(ImageReference.problem)),
+  sshKey: Schema.optional(Schema.String.check(rule(SshPublicKey.problem))),
+  resources: optional(Resources, defaultResources),
+  environment: optional(Schema.Record(Schema.String, Schema.String.check(noNul)).check(EnvironmentName), {}),
+  ports: optional(Ports, []),
+  volumes: optional(Schema.Array(Volume), []),
+  command: optional(Schema.Array(Schema.String.check(noNul)), []),
+  noSsh: optional(Schema.Boolean, false)
+})
+
+/**
+ * What the service takes. Decoding a `DeploymentConfig` with this schema fills in the defaults and refuses what the
+ * service would refuse, drop or break. It is the one place where these rules stand.
+ */
+export const DeploymentRules = Fields.check(
+  Schema.makeFilter((config) => {
+    const problems: Array<{ readonly path: ReadonlyArray<string>; readonly issue: string }> = []
+    if ((config.executorId === undefined) === (config.gpu === undefined)) {
+      problems.push({ path: ["executorId"], issue: "and gpu choose the machine; allowed: exactly one of the two" })
+    }
+    if (config.sshKey === undefined && !config.noSsh) {
+      problems.push({ path: ["sshKey"], issue: "is missing; allowed: a public key, or noSsh: true to go without" })
+    }
+    return problems
+  })
+)
+
+/** A deployment with every default filled in. */
+export type DeploymentRequest = typeof DeploymentRules.Type
+
+/**
+ * The fields whose values the service's shell line would split or act on: it joins them without quotes. They are not
+ * refused, because the service may learn to quote; a deploy logs them, by name alone.
+ */
+export const unquotedFields = (request: DeploymentRequest): ReadonlyArray<string> => {
+  const acts = (text: string) => !/^[A-Za-z0-9_./:@%+=,-]*$/.test(text)
+  return [
+    ...Object.entries(request.environment).filter(([, value]) => acts(value)).map(([name]) => `environment.${name}`),
+    ...request.command.flatMap((word, index) => acts(word) || word === "" ? [`command[${index}]`] : [])
+  ]
+}

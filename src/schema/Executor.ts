@@ -1,0 +1,58 @@
+import type { Timestamp } from "./Timestamp.ts"
+
+/** A GPU of a machine. */
+export interface GpuSpec {
+  /** As the driver names it: `NVIDIA H100 80GB HBM3`. */
+  readonly name: string
+  /** In GB, read by the service from the name; 0 where the name does not say. */
+  readonly memoryGb: number
+  readonly computeCapability: string
+}
+
+/** The processor and the memory of a machine. */
+export interface CpuSpec {
+  readonly cores: number
+  readonly model: string
+  readonly memoryGb: number
+}
+
+/** Where a machine stands. A part that the service does not know is absent. */
+export interface Location {
+  readonly city?: string
+  readonly region?: string
+  /** ISO 3166 alpha-2, such as `US`. */
+  readonly country?: string
+}
+
+/** A measured network speed. */
+export interface NetworkSpeed {
+  readonly downloadMbps: number | undefined
+  readonly uploadMbps: number | undefined
+  readonly testedAt: Timestamp | undefined
+}
+
+/** A machine that can be rented. */
+export interface Executor {
+  readonly id: string
+  readonly gpus: ReadonlyArray<GpuSpec>
+  readonly cpu: CpuSpec
+  readonly location: Location
+  readonly networkSpeed: NetworkSpeed | undefined
+  /** From 0 to 1; absent where the service does not say. */
+  readonly verificationScore: number | undefined
+  /** In percent; absent where the service does not say. */
+  readonly uptimePercentage: number | undefined
+  /** Until when it is free; the service has never said so far. */
+  readonly availableUntil: Timestamp | undefined
+}
+
+/**
+ * Reads a location as the service writes it, `City/Region/Country`: `Unknown`, empty and missing parts are absent.
+ */
+export const parseLocation = (text: string | null | undefined): Location => {
+  const [city, region, country] = (text ?? "").split("/").map((part) => part.trim())
+  return { ...known("city", city), ...known("region", region), ...known("country", country) }
+}
+
+const known = (key: keyof Location, part: string | undefined): Location =>
+  part === undefined || part === "" || part === "Unknown" ? {} : { [key]: part }

@@ -1,0 +1,40 @@
+import * as Schema from "effect/Schema"
+import type { ApiKey } from "../ApiKey.ts"
+import { snakeKeys } from "../internal/snakeKeys.ts"
+import { maybe } from "./internal/fields.ts"
+
+/** The rule for the name of a key. */
+export const ApiKeyName = Schema.String.check(Schema.makeFilter((name) =>
+  /^[A-Za-z0-9_-]{1,100}$/.test(name)
+    ? undefined
+    : "is not a name for a key; allowed: 1 to 100 of A-Z, a-z, 0-9, _ and -"
+))
+
+/** The body of `POST /api-keys`. Without scopes the key has those of the one who makes it. */
+export const CreateApiKeyRequest = Schema.Struct({
+  name: Schema.String,
+  scopes: maybe(Schema.Array(Schema.String))
+})
+
+/** The reply of `POST /api-keys`: the only time that the secret is shown. */
+export const CreateApiKeyReply = snakeKeys(Schema.Struct({
+  name: Schema.String,
+  createdAt: Schema.String,
+  token: Schema.RedactedFromValue(Schema.String)
+}))
+
+/** An item of `GET /api-keys`, whose reply is a bare array. */
+export const ApiKeyItemWire = snakeKeys(Schema.Struct({
+  kid: Schema.String,
+  name: Schema.String,
+  createdAt: Schema.String,
+  lastUsedAt: maybe(Schema.String)
+}))
+
+/** What people hold of an item of `GET /api-keys`. */
+export const toApiKey = (wire: typeof ApiKeyItemWire.Type): ApiKey => ({
+  name: wire.name,
+  keyId: wire.kid,
+  createdAt: wire.createdAt,
+  lastUsedAt: wire.lastUsedAt ?? undefined
+})

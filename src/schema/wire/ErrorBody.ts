@@ -1,0 +1,62 @@
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+
+/** The body of most failures: the service's own error type. Other failures have text, HTML or nothing. */
+export const ErrorEnvelope = Schema.Struct({
+  error: Schema.Struct({
+    code: Schema.String,
+    message: Schema.String,
+    timestamp: Schema.String,
+    retryable: Schema.Boolean
+  })
+})
+
+/** How much of the service's words is kept, in characters. */
+export const reasonLimit = 2048
+
+/** What can be read of a failure's body. */
+export interface ErrorWords {
+  readonly code: string | undefined
+  /** The service's own words, at most {@link reasonLimit} characters; `""` where there are none. */
+  readonly reason: string
+}
+
+/**
+ * Reads the body of a failure in each shape that occurs: the envelope, an `error` that is text, plain text, a proxy's
+ * HTML, and nothing.
+ */
+export const parseErrorBody = (body: string): ErrorWords => {
+  const parsed = parseJson(body)
+  if (Predicate.isObject(parsed)) {
+    const { error, message } = parsed as { readonly error?: unknown; readonly message?: unknown }
+    if (Predicate.isObject(error)) {
+      const inner = error as { readonly code?: unknown; readonly message?: unknown }
+      return { code: text(inner.code), reason: cut(text(inner.message) ?? "") }
+    }
+    if (Predicate.isString(error)) {
+      return /^[A-Z][A-Z0-9_]+$/.test(error)
+        ? { code: error.slice(0, 128), reason: cut(text(message) ?? "") }
+        : { code: undefined, reason: cut([error, text(message)].filter(Predicate.isNotUndefined).join(": ")) }
+    }
+  }
+  return { code: undefined, reason: cut(/^\s*<(?:!doctype|html)/i.test(body) ? withoutTags(body) : body) }
+}
+
+const parseJson = (body: string): unknown => {
+  if (!/^\s*\{/.test(body)) return undefined
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}
+
+const text = (value: unknown): string | undefined => Predicate.isString(value) && value !== "" ? value : undefined
+
+const withoutTags = (html: string): string => /<title>([^<]*)/i.exec(html)?.[1] ?? html.replace(/<[^>]*>/g, " ")
+
+/** One line, without control characters, that ends before half of a character would stand alone. */
+const cut = (words: string): string => {
+  const line = words.replace(/[\p{Cc}\s]+/gu, " ").trim()
+  return line.length <= reasonLimit ? line : line.slice(0, reasonLimit).replace(/[\uD800-\uDBFF]$/, "")
+}

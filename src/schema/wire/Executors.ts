@@ -1,0 +1,109 @@
+import * as Schema from "effect/Schema"
+import { type Executor, parseLocation } from "../Executor.ts"
+import type { ExecutorFilters } from "../ExecutorFilters.ts"
+import { snakeKeys } from "../internal/snakeKeys.ts"
+import { count, countFromString, maybe } from "./internal/fields.ts"
+
+/** A GPU as the service describes it. */
+export const GpuSpecWire = snakeKeys(Schema.Struct({
+  name: Schema.String,
+  memoryGb: Schema.Finite,
+  computeCapability: Schema.String
+}))
+
+/** Processor and memory as the service describes them. */
+export const CpuSpecWire = snakeKeys(Schema.Struct({
+  cores: Schema.Finite,
+  model: Schema.String,
+  memoryGb: Schema.Finite
+}))
+
+/** A measured network speed; each member may be null. */
+export const NetworkSpeedWire = snakeKeys(Schema.Struct({
+  downloadMbps: maybe(Schema.Finite),
+  uploadMbps: maybe(Schema.Finite),
+  testTimestamp: maybe(Schema.String)
+}))
+
+/** A machine; `network_speed` is absent where it is not known, `location` null. */
+const ExecutorWire = snakeKeys(Schema.Struct({
+  id: Schema.String,
+  gpuSpecs: Schema.Array(GpuSpecWire),
+  cpuSpecs: CpuSpecWire,
+  location: maybe(Schema.String),
+  networkSpeed: maybe(NetworkSpeedWire)
+}))
+
+/** An item of `GET /executors`. */
+export const AvailableExecutorWire = snakeKeys(Schema.Struct({
+  executor: ExecutorWire,
+  availability: maybe(snakeKeys(Schema.Struct({
+    availableUntil: maybe(Schema.String),
+    verificationScore: maybe(Schema.Finite),
+    uptimePercentage: maybe(Schema.Finite)
+  })))
+}))
+
+/** The reply of `GET /executors`. */
+export const ExecutorsReply = snakeKeys(Schema.Struct({
+  availableExecutors: Schema.Array(AvailableExecutorWire),
+  totalCount: Schema.Finite
+}))
+
+/** The query of `GET /executors`, as it is written in the URL. */
+export const ExecutorsQuery = Schema.Struct({
+  available: Schema.optionalKey(Schema.Literals(["true", "false"])),
+  min_gpu_memory: Schema.optionalKey(countFromString),
+  gpu_type: Schema.optionalKey(Schema.String),
+  min_gpu_count: Schema.optionalKey(countFromString),
+  location_city: Schema.optionalKey(Schema.String),
+  location_region: Schema.optionalKey(Schema.String),
+  location_country: Schema.optionalKey(Schema.String)
+})
+
+/** The rules for filters: what the service answers with a bare 400 or breaks at is refused before. */
+export const ExecutorFilterRules = Schema.Struct({
+  gpuType: Schema.optional(Schema.NonEmptyString),
+  minGpuCount: Schema.optional(count),
+  minGpuMemoryGb: Schema.optional(count),
+  city: Schema.optional(quoteless()),
+  region: Schema.optional(quoteless()),
+  country: Schema.optional(quoteless())
+})
+
+function quoteless(): Schema.String {
+  return Schema.String.check(
+    Schema.makeFilter((text) =>
+      text.includes("'") ? "holds a single quote, which the service cannot take; allowed: any other text" : undefined
+    )
+  )
+}
+
+/** The query for filters that keep the rules. */
+export const executorsQuery = (filters: ExecutorFilters): Record<string, string | number | undefined> => ({
+  gpu_type: filters.gpuType,
+  min_gpu_count: filters.minGpuCount,
+  min_gpu_memory: filters.minGpuMemoryGb,
+  location_city: filters.city,
+  location_region: filters.region,
+  location_country: filters.country
+})
+
+/** What people hold of an item of `GET /executors`. */
+export const toExecutor = (wire: typeof AvailableExecutorWire.Type): Executor => {
+  const { cpuSpecs, gpuSpecs, id, location, networkSpeed } = wire.executor
+  return {
+    id,
+    gpus: gpuSpecs,
+    cpu: cpuSpecs,
+    location: parseLocation(location),
+    networkSpeed: networkSpeed == null ? undefined : {
+      downloadMbps: networkSpeed.downloadMbps ?? undefined,
+      uploadMbps: networkSpeed.uploadMbps ?? undefined,
+      testedAt: networkSpeed.testTimestamp ?? undefined
+    },
+    verificationScore: wire.availability?.verificationScore ?? undefined,
+    uptimePercentage: wire.availability?.uptimePercentage ?? undefined,
+    availableUntil: wire.availability?.availableUntil ?? undefined
+  }
+}

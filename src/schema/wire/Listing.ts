@@ -1,0 +1,39 @@
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { InvalidItem, Listing } from "../Listing.ts"
+
+/** How the items of a list are read. */
+export interface ItemReader<Wire, A> {
+  readonly toDomain: (wire: Wire) => A
+  /** Finds the id in an item that could not be understood. */
+  readonly idOf: (raw: unknown) => unknown
+}
+
+/**
+ * Reads a list item by item, so that one that cannot be understood is reported beside the good ones instead of costing
+ * them. `key` is where the reply has its items; `undefined` for a reply that is a bare array.
+ */
+export const decodeListing = <S extends Schema.ConstraintDecoder<unknown, never>, A>(
+  key: string | undefined,
+  item: S,
+  { idOf, toDomain }: ItemReader<S["Type"], A>
+): (body: unknown) => Result.Result<Listing<A>, string> => {
+  const decode = Schema.decodeUnknownResult(item)
+  return (body) => {
+    const reply = Predicate.isObject(body) ? body : {}
+    const raw = key === undefined ? body : reply[key]
+    if (!Array.isArray(raw)) return Result.fail(`the body has no list${key === undefined ? "" : ` "${key}"`}`)
+    const items: Array<A> = []
+    const invalid: Array<InvalidItem> = []
+    raw.forEach((one: unknown, index) => {
+      const result = decode(one)
+      if (Result.isSuccess(result)) return items.push(toDomain(result.success))
+      const id = idOf(one)
+      const problem = result.failure.message.replace(/\s+/g, " ").slice(0, 500)
+      return invalid.push({ index, id: Predicate.isString(id) ? id.slice(0, 128) : undefined, problem })
+    })
+    const total = reply["total_count"]
+    return Result.succeed({ items, invalid, totalCount: Predicate.isNumber(total) ? total : raw.length })
+  }
+}

@@ -1,0 +1,221 @@
+import * as Schema from "effect/Schema"
+import type { Deployment } from "../Deployment.ts"
+import type { DeploymentRequest } from "../DeploymentRules.ts"
+import * as DeploymentStatus from "../DeploymentStatus.ts"
+import { parseLocation } from "../Executor.ts"
+import { snakeKeys } from "../internal/snakeKeys.ts"
+import type { ListFilters } from "../ListFilters.ts"
+import * as SshAccess from "../SshAccess.ts"
+import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire } from "./Executors.ts"
+import { count, maybe } from "./internal/fields.ts"
+
+/** The least that is known of the machine in `executor_selection`. */
+const ExecutorSelection = Schema.Union([
+  snakeKeys(Schema.Struct({ type: Schema.Literal("executor_id"), executorId: Schema.String })),
+  snakeKeys(Schema.Struct({
+    type: Schema.Literal("gpu_requirements"),
+    gpuRequirements: snakeKeys(Schema.Struct({
+      minMemoryGb: count,
+      gpuType: maybe(Schema.String),
+      gpuCount: count
+    }))
+  }))
+])
+
+const PortRequest = snakeKeys(Schema.Struct({
+  containerPort: count,
+  hostPort: count,
+  protocol: Schema.optionalKey(Schema.String)
+}))
+
+const PortWire = snakeKeys(Schema.Struct({
+  containerPort: Schema.Finite,
+  hostPort: Schema.Finite,
+  protocol: Schema.optionalKey(Schema.String)
+}))
+
+/** The body of `POST /rentals`. */
+export const StartRentalRequest = snakeKeys(Schema.Struct({
+  executorSelection: ExecutorSelection,
+  containerImage: Schema.String,
+  sshPublicKey: Schema.String,
+  environment: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  ports: Schema.optionalKey(Schema.Array(PortRequest)),
+  resources: Schema.optionalKey(snakeKeys(Schema.Struct({
+    cpuCores: Schema.Finite,
+    memoryMb: Schema.Int,
+    storageMb: Schema.Int,
+    gpuCount: count,
+    gpuTypes: Schema.optionalKey(Schema.Array(Schema.String))
+  }))),
+  command: Schema.optionalKey(Schema.Array(Schema.String)),
+  volumes: Schema.optionalKey(Schema.Array(snakeKeys(Schema.Struct({
+    hostPath: Schema.String,
+    containerPath: Schema.String,
+    readOnly: Schema.optionalKey(Schema.Boolean)
+  })))),
+  noSsh: Schema.optionalKey(Schema.Boolean)
+}))
+
+/** The reply of `POST /rentals`. Only the id is needed: nothing else may turn a paid success into a failure. */
+export const StartRentalReply = snakeKeys(Schema.Struct({
+  rentalId: Schema.String,
+  sshCredentials: maybe(Schema.String),
+  containerInfo: maybe(snakeKeys(Schema.Struct({
+    containerId: maybe(Schema.String),
+    containerName: maybe(Schema.String),
+    mappedPorts: maybe(Schema.Array(PortWire)),
+    status: maybe(Schema.String),
+    labels: maybe(Schema.Record(Schema.String, Schema.String))
+  })))
+}))
+
+/** The reply of `GET /rentals/{id}`: `ssh_credentials` is left out, not null, where there is none. */
+export const RentalReply = snakeKeys(Schema.Struct({
+  rentalId: Schema.String,
+  status: Schema.String,
+  executor: maybe(snakeKeys(Schema.Struct({
+    id: Schema.String,
+    gpuSpecs: maybe(Schema.Array(GpuSpecWire)),
+    cpuSpecs: maybe(CpuSpecWire),
+    location: maybe(Schema.String),
+    networkSpeed: maybe(NetworkSpeedWire)
+  }))),
+  sshCredentials: maybe(Schema.String),
+  createdAt: maybe(Schema.String),
+  updatedAt: maybe(Schema.String)
+}))
+
+/** An item of `GET /rentals`. */
+export const RentalItemWire = snakeKeys(Schema.Struct({
+  rentalId: Schema.String,
+  executorId: maybe(Schema.String),
+  containerId: maybe(Schema.String),
+  state: Schema.String,
+  createdAt: maybe(Schema.String),
+  minerId: maybe(Schema.String),
+  containerImage: maybe(Schema.String),
+  gpuSpecs: maybe(Schema.Array(GpuSpecWire)),
+  hasSsh: maybe(Schema.Boolean),
+  cpuSpecs: maybe(CpuSpecWire),
+  location: maybe(Schema.String),
+  networkSpeed: maybe(NetworkSpeedWire)
+}))
+
+/** The reply of `GET /rentals`. */
+export const RentalsReply = snakeKeys(Schema.Struct({
+  rentals: Schema.Array(RentalItemWire),
+  totalCount: Schema.Finite
+}))
+
+/** The states that `GET /rentals?status=` takes, letter for letter. */
+export const RentalState = Schema.Literals(["Provisioning", "Active", "Stopping", "Stopped", "Failed"])
+
+const stateOf: { readonly [Status in NonNullable<ListFilters["status"]>]: typeof RentalState.Type } = {
+  Pending: "Provisioning",
+  Running: "Active",
+  Stopped: "Stopped",
+  Failed: "Failed"
+}
+
+/** The rules for the filters of a list. */
+export const ListFilterRules = Schema.Struct({
+  status: Schema.optional(Schema.Literals(["Pending", "Running", "Stopped", "Failed"]))
+})
+
+/** The query for filters that keep the rules. */
+export const rentalsQuery = (filters: ListFilters): Record<string, string | undefined> => ({
+  status: filters.status === undefined ? undefined : stateOf[filters.status]
+})
+
+/**
+ * The key that is sent for a deployment without SSH: the service asks for one even then, and refuses an empty one. It is
+ * no real key, so nobody holds its other half.
+ */
+const noKey = "ssh-ed25519 no-ssh"
+
+/** What goes over the wire for a request that keeps the rules. */
+export const fromRequest = (request: DeploymentRequest): typeof StartRentalRequest.Type => ({
+  executorSelection: request.executorId === undefined
+    ? {
+      type: "gpu_requirements",
+      gpuRequirements: {
+        minMemoryGb: request.gpu?.minMemoryGb ?? 0,
+        gpuCount: request.gpu?.count ?? 1,
+        ...(request.gpu?.type === undefined ? {} : { gpuType: request.gpu.type })
+      }
+    }
+    : { type: "executor_id", executorId: request.executorId },
+  containerImage: request.image,
+  sshPublicKey: request.sshKey ?? noKey,
+  environment: request.environment,
+  ports: request.ports,
+  resources: request.resources,
+  command: request.command,
+  volumes: request.volumes,
+  noSsh: request.noSsh
+})
+
+const ssh = (credentials: string | null | undefined) =>
+  credentials == null || credentials === "" ? undefined : SshAccess.parse(credentials)
+
+/** What people hold after a deploy. The call returns when the container runs. */
+export const fromStartReply = (
+  wire: typeof StartRentalReply.Type,
+  request: DeploymentRequest
+): Deployment => ({
+  id: wire.rentalId,
+  status: { _tag: "Running", raw: wire.containerInfo?.status ?? "running" },
+  executorId: request.executorId,
+  image: request.image,
+  ssh: ssh(wire.sshCredentials),
+  hasSsh: typeof wire.sshCredentials === "string",
+  ports: unique((wire.containerInfo?.mappedPorts ?? []).map((port) => ({ ...port, protocol: port.protocol ?? "tcp" }))),
+  containerId: wire.containerInfo?.containerId ?? undefined,
+  containerName: wire.containerInfo?.containerName ?? undefined,
+  createdAt: undefined,
+  gpus: [],
+  cpu: undefined,
+  location: {}
+})
+
+/** The service lists a port twice where it is bound for IPv4 and IPv6. */
+const unique = <Port extends { readonly containerPort: number; readonly hostPort: number; readonly protocol: string }>(
+  ports: ReadonlyArray<Port>
+): ReadonlyArray<Port> => [
+  ...new Map(ports.map((port) => [`${port.containerPort}:${port.hostPort}/${port.protocol}`, port])).values()
+]
+
+/** What people hold of one deployment that was asked for. */
+export const fromRentalReply = (wire: typeof RentalReply.Type): Deployment => ({
+  id: wire.rentalId,
+  status: DeploymentStatus.fromWire(wire.status),
+  executorId: wire.executor?.id,
+  image: undefined,
+  ssh: ssh(wire.sshCredentials),
+  hasSsh: typeof wire.sshCredentials === "string",
+  ports: undefined,
+  containerId: undefined,
+  containerName: undefined,
+  createdAt: wire.createdAt ?? undefined,
+  gpus: wire.executor?.gpuSpecs ?? [],
+  cpu: wire.executor?.cpuSpecs ?? undefined,
+  location: parseLocation(wire.executor?.location)
+})
+
+/** What people hold of one deployment in a list. */
+export const fromRentalItem = (wire: typeof RentalItemWire.Type): Deployment => ({
+  id: wire.rentalId,
+  status: DeploymentStatus.fromWire(wire.state),
+  executorId: wire.executorId ?? undefined,
+  image: wire.containerImage ?? undefined,
+  ssh: undefined,
+  hasSsh: wire.hasSsh ?? false,
+  ports: undefined,
+  containerId: wire.containerId ?? undefined,
+  containerName: undefined,
+  createdAt: wire.createdAt ?? undefined,
+  gpus: wire.gpuSpecs ?? [],
+  cpu: wire.cpuSpecs ?? undefined,
+  location: parseLocation(wire.location)
+})

@@ -1,0 +1,22 @@
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+
+/** A field that the service leaves out or sends as null where it knows nothing. */
+export const maybe = <S extends Schema.Constraint>(schema: S): Schema.optionalKey<Schema.NullOr<S>> =>
+  Schema.optionalKey(Schema.NullOr(schema))
+
+const uint32 = 4_294_967_295
+
+/** A whole number as the service reads it: 32 bits without a sign. */
+export const count = Schema.Finite.check(
+  Schema.makeFilter((value) =>
+    Number.isInteger(value) && value >= 0 && value <= uint32
+      ? undefined
+      : `is not a number that the service takes; allowed: a whole number from 0 to ${uint32}`
+  )
+)
+
+/** A whole number as it is written in a query. */
+export const countFromString = Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(
+  Schema.decodeTo(count, SchemaTransformation.numberFromString)
+)

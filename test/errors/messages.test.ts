@@ -1,0 +1,113 @@
+import * as Face from "basilica-sdk"
+import { assert, describe, it } from "vitest"
+
+/** One of each error, and what a person must find in its message. */
+const operation = "Deployments.deploy"
+const errors: ReadonlyArray<readonly [Error & { readonly _tag: string; readonly retryable: boolean }, RegExp]> = [
+  [
+    new Face.ConfigurationError({ operation, problems: [{ field: "image", problem: "is empty; allowed: a name" }] }),
+    /image is empty; allowed: a name\. Nothing was sent\./
+  ],
+  [
+    new Face.AuthenticationError({ operation, reason: "there is no token", remedy: "Set BASILICA_API_TOKEN." }),
+    /no token\. Set BASILICA_API_TOKEN\./
+  ],
+  [new Face.AuthorizationError({ operation, scope: "rentals:create" }), /scope rentals:create/],
+  [new Face.NotFound({ operation, resource: "deployment", id: "rental-1" }), /no deployment "rental-1".*list/],
+  [new Face.RateLimited({ operation, retryAfterMillis: 7000 }), /Wait 7 s and try again/],
+  [new Face.Conflict({ operation, reason: "Conflict: the name is taken." }), /the name is taken.*Choose another/],
+  [
+    new Face.NetworkError({ operation, phase: "connect", reason: "ECONNREFUSED", outcome: "none" }),
+    /could not connect: ECONNREFUSED.*Nothing was done/
+  ],
+  [
+    new Face.NetworkError({ operation, phase: "body", reason: "ECONNRESET", outcome: "unknown" }),
+    /while the reply was read.*may have been done/
+  ],
+  [
+    new Face.TimeoutError({ operation, phase: "headers", afterMillis: 30_000, outcome: "none" }),
+    /after 30 s, while waiting for the reply.*timeout option/
+  ],
+  [
+    new Face.TimeoutError({
+      operation,
+      phase: "polling",
+      afterMillis: 1500,
+      outcome: "done",
+      lastSeen: { _tag: "Pending", raw: "pending" }
+    }),
+    /after 1.5 s, the last status seen was Pending.*billed/
+  ],
+  [
+    new Face.InvalidResponse({ operation, reason: "the body is not JSON", status: 200, outcome: "none" }),
+    /200.*not JSON.*base URL/
+  ],
+  [
+    new Face.ApiError({
+      operation,
+      status: 503,
+      code: "BASILICA_API_AUTH_ERROR",
+      reason: "no keys",
+      retryable: true,
+      outcome: "none"
+    }),
+    /503 BASILICA_API_AUTH_ERROR, saying: no keys\. Try again later/
+  ],
+  [
+    new Face.DeploymentError({
+      operation,
+      reason: "executor matching GPU requirements (404)",
+      remedy: "Look.",
+      outcome: "none"
+    }),
+    /was refused: executor matching GPU requirements \(404\)\. Look\./
+  ],
+  [
+    new Face.DeploymentError({ operation, id: "rental-1", reason: "it failed", remedy: "Stop it.", outcome: "done" }),
+    /deploy: deployment rental-1: it failed\. Stop it\./
+  ],
+  [
+    new Face.DeployOutcomeUnknown({
+      operation,
+      executorId: "e1",
+      image: "ubuntu",
+      sentAt: "2025-09-20T12:00:00Z",
+      candidates: ["rental-1", "rental-2"],
+      reason: "the service answered 502"
+    }),
+    /ubuntu on executor e1.*502.*rental-1, rental-2.*Deployments\.list.*billed/
+  ],
+  [
+    new Face.StopUnconfirmed({
+      operation,
+      id: "rental-1",
+      reason: "the service answered 500",
+      lastSeen: { _tag: "Running", raw: "active" }
+    }),
+    /nothing proves.*rental-1.*500.*last status was Running.*billed/
+  ]
+]
+
+describe("errors", () => {
+  it("are all read here", () => {
+    const classes = Object.values(Face).flatMap((value) =>
+      typeof value === "function" && value.prototype instanceof Error ? [value] : []
+    )
+    const read = new Set<unknown>(errors.map(([error]) => error.constructor))
+    assert.deepEqual(classes.filter((one) => !read.has(one)).map((one) => one.name), [])
+  })
+
+  for (const [error, words] of errors) {
+    it(`${error._tag} says what happened, to what, and what to do: ${error.message}`, () => {
+      assert.match(error.message, words)
+      assert.include(error.message, operation)
+      assert.match(error.message, /[.)]$/)
+      assert.notMatch(error.message, /undefined|\[object|\s\s|\.\./)
+      assert.isBelow(error.message.length, 500)
+      assert.strictEqual(error.name, error._tag)
+      assert.include(String(error.stack), error.message)
+      assert.isBoolean(error.retryable)
+      assert.include(["none", "unknown", "done"], (error as unknown as { readonly outcome: string }).outcome)
+    })
+  }
+})
