@@ -1,0 +1,418 @@
+/**
+ * The way of every call: base URL, token, limits, retry by kind of call, and one place where a reply becomes a value or
+ * a typed error. An escape hatch for calls that the SDK does not cover.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ApiError } from "../errors/ApiError.ts"
+import { AuthenticationError } from "../errors/AuthenticationError.ts"
+import type { AuthorizationError } from "../errors/AuthorizationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { InvalidResponse } from "../errors/InvalidResponse.ts"
+import type { NetworkError } from "../errors/NetworkError.ts"
+import type { RateLimited } from "../errors/RateLimited.ts"
+import { TimeoutError } from "../errors/TimeoutError.ts"
+import { Auth } from "./Auth.ts"
+import { CallProgress } from "./CallProgress.ts"
+import * as BaseUrl from "./internal/BaseUrl.ts"
+import { fromPublicRefusal, fromRefusal, fromTransport, readRefusal, type Refusal } from "./internal/Failure.ts"
+import * as Metrics from "./internal/Metrics.ts"
+
+/** What any call may fail with, whatever it does. */
+export type CallError =
+  | AuthenticationError
+  | AuthorizationError
+  | RateLimited
+  | NetworkError
+  | TimeoutError
+  | InvalidResponse
+  | ApiError
+
+/** What a call may fail with that needs no token. */
+export type PublicCallError = Exclude<CallError, AuthenticationError | AuthorizationError>
+
+/** What is sent. */
+interface Request {
+  /** The name for errors, spans and metrics: `Executors.listAvailable`. */
+  readonly operation: string
+  readonly method: "GET" | "POST" | "DELETE"
+  /** The segments of the path. Each is encoded, and must be one segment: check ids before. */
+  readonly path: ReadonlyArray<string>
+  readonly query?: { readonly [name: string]: string | number | boolean | undefined }
+  /** The scope that the token must have, for the error of a token that does not: `rentals:create`. */
+  readonly scope?: string
+  /** A JSON value. */
+  readonly body?: unknown
+  /**
+   * Whether it may be sent again after a failure. Default: by the method; a `POST` never is, and `true` does not change
+   * that.
+   */
+  readonly idempotent?: boolean
+  /** The deadline for everything: connecting, reply, body and retries. Default: the option `timeout` of the layer. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** A call of the service: what is sent, and what the reply means. */
+export interface Call<A, E extends Tagged = never> extends Request {
+  /** Reads the JSON of a good reply; `undefined` stands for an empty body. */
+  readonly decode: (body: unknown) => Result.Result<A, string>
+  /** Gives a refusal a meaning of its own, as an error or a value. Without one it becomes a {@link CallError}. */
+  readonly onRefusal?: OnRefusal<A, E>
+}
+
+/** What every error of this package has. */
+export interface Tagged {
+  readonly _tag: string
+}
+
+/** A request for a stream. */
+export interface OpenCall<E extends Tagged = never> extends Request {
+  readonly onRefusal?: OnRefusal<never, E>
+}
+
+/** Gives a refusal a meaning, or leaves it to the general rules. */
+export type OnRefusal<A, E> = (
+  refusal: Refusal & {
+    /** Whether an earlier attempt of this call may have been carried out. */
+    readonly mayHaveRun: boolean
+  }
+) => Result.Result<A, E> | undefined
+
+export type { Refusal }
+
+/** Options of {@link Transport.layer}. */
+export interface TransportOptions {
+  /** Default: `https://api.basilica.ai`. http is allowed to this machine alone. */
+  readonly baseUrl?: string | undefined
+  /** The deadline of a call, all attempts together. Default: 60 seconds. A deploy has its own. */
+  readonly timeout?: Duration.Input | undefined
+  /**
+   * When an idempotent call is sent again; its input is the error. Default: {@link defaultRetrySchedule}. A `Retry-After`
+   * of the service makes a delay longer, up to 60 seconds, whatever the schedule says.
+   */
+  readonly retry?: Schedule.Schedule<unknown, CallError> | undefined
+  /** The most bytes of a reply that are read, after decompression. Default: 16 MiB. Logs are not bounded by it. */
+  readonly maxBodyBytes?: number | undefined
+}
+
+/** The authenticated, limited client. */
+export class Transport extends Context.Service<Transport, {
+  /** Makes a call with the token. */
+  request<A, E extends Tagged = never>(call: Call<A, E>): Effect.Effect<A, CallError | E>
+  /** Makes a call without the token. */
+  requestPublic<A, E extends Tagged = never>(call: Call<A, E>): Effect.Effect<A, PublicCallError | E>
+  /**
+   * Opens a stream: the deadline and the retries end with the head of the reply, its body takes as long as it takes. The
+   * connection closes with the stream.
+   */
+  open<E extends Tagged = never>(call: OpenCall<E>): Effect.Effect<OpenReply, CallError | E, Scope.Scope>
+  /** For calls that the SDK does not cover: knows the base URL and the token; retries nothing, limits nothing. */
+  readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError | AuthenticationError>
+}>()("basilica-sdk/services/Transport") {
+  /** Needs an `HttpClient` and `Auth`. `Basilica.layer` brings both. */
+  static readonly layer = (
+    options: TransportOptions = {}
+  ): Layer.Layer<Transport, ConfigurationError, HttpClient.HttpClient | Auth> => Layer.effect(Transport, make(options))
+
+  /** As {@link Transport.layer}, with the base URL of `BASILICA_API_URL`. */
+  static readonly layerConfig: Layer.Layer<
+    Transport,
+    ConfigurationError | Config.ConfigError,
+    HttpClient.HttpClient | Auth
+  > = Layer.unwrap(Effect.map(
+    Config.withDefault(Config.String("BASILICA_API_URL"), BaseUrl.defaultBaseUrl),
+    (baseUrl) => Transport.layer({ baseUrl })
+  ))
+}
+
+/** A reply whose body is still to come. */
+export interface OpenReply {
+  readonly status: number
+  readonly contentType: string
+  readonly body: Stream.Stream<Uint8Array, NetworkError>
+}
+
+/**
+ * The schedule for idempotent calls: three attempts in all, with full jitter, which is a random part of 100 ms, then of
+ * 200 ms.
+ */
+export const defaultRetrySchedule: Schedule.Schedule<unknown, CallError> = Schedule.exponential("100 millis").pipe(
+  Schedule.setInputType<CallError>(),
+  Schedule.modifyDelay(({ duration }) =>
+    Effect.map(Random.next, (part) => Duration.millis(part * Math.min(Duration.toMillis(duration), 20_000)))
+  ),
+  Schedule.upTo({ times: 2 })
+)
+
+const retryAfterCap = 60_000
+
+const make = Effect.fnUntraced(function*(options: TransportOptions) {
+  const http = yield* HttpClient.HttpClient
+  const auth = yield* Auth
+  const baseUrl = yield* Effect.fromResult(BaseUrl.parse(options.baseUrl ?? BaseUrl.defaultBaseUrl))
+  const defaultTimeout = options.timeout ?? "60 seconds"
+  const maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024
+  const schedule = (options.retry ?? defaultRetrySchedule).pipe(
+    Schedule.modifyDelay(({ duration, input }) => {
+      const hint = "retryAfterMillis" in input ? input.retryAfterMillis ?? 0 : 0
+      return Effect.succeed(Duration.max(duration, Duration.millis(Math.min(hint, retryAfterCap))))
+    })
+  )
+
+  /** No redirect is followed by any fetch, and no trace header leaves for a service that is not the user's own. */
+  const send = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.withFiber((fiber) =>
+      http.execute(request).pipe(
+        Effect.provideService(FetchHttpClient.RequestInit, {
+          ...Context.getOrUndefined(fiber.context, FetchHttpClient.RequestInit),
+          redirect: "manual"
+        }),
+        Effect.provideService(HttpClient.TracerPropagationEnabled, false)
+      )
+    )
+
+  const build = (call: Request): HttpClientRequest.HttpClientRequest => {
+    const request = HttpClientRequest.make(call.method)(
+      `${baseUrl}/${call.path.map(encodeURIComponent).join("/")}`,
+      { acceptJson: true }
+    )
+    const query = Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined)
+    const withQuery = query.length === 0 ? request : HttpClientRequest.setUrlParams(request, Object.fromEntries(query))
+    return call.body === undefined ? withQuery : HttpClientRequest.bodyJsonUnsafe(withQuery, call.body)
+  }
+
+  const withToken = (request: HttpClientRequest.HttpClientRequest, token: Redacted.Redacted) =>
+    HttpClientRequest.bearerToken(request, token)
+
+  /** Sends with the token; if the service refuses it and there is another by then, once more with that. */
+  const sendAuthenticated = Effect.fnUntraced(
+    function*(operation: string, request: HttpClientRequest.HttpClientRequest) {
+      const token = yield* tokenFor(operation)
+      const response = yield* send(withToken(request, token))
+      if (response.status !== 401) return response
+      yield* auth.invalidate(token)
+      const fresh = yield* tokenFor(operation)
+      if (Redacted.value(fresh) === Redacted.value(token)) return response
+      yield* Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1)))
+      return yield* send(withToken(request, fresh))
+    }
+  )
+
+  const tokenFor = (operation: string) =>
+    Effect.mapError(
+      auth.token,
+      (error) => new AuthenticationError({ operation, reason: error.reason, remedy: error.remedy, code: error.code })
+    )
+
+  /** One attempt, up to the head of the reply. */
+  const head = Effect.fnUntraced(function*<E extends Tagged>(call: Request, progress: CallProgress, sender: Sender<E>) {
+    progress.phase = "headers"
+    return yield* sender(call.operation, build(call)).pipe(
+      Effect.provideService(CallProgress, progress),
+      Effect.mapError((error) =>
+        HttpClientError.isHttpClientError(error)
+          ? fromTransport(call.operation, error, progress.phase, changes(call))
+          : error
+      )
+    )
+  })
+
+  /** Reads a whole body as text, counting what was decompressed. */
+  const readBody = (
+    call: Request,
+    response: HttpClientResponse.HttpClientResponse,
+    limit: number
+  ): Effect.Effect<string, NetworkError | InvalidResponse> => {
+    let size = 0
+    const chunks: Array<Uint8Array> = []
+    return response.stream.pipe(
+      Stream.runForEachArray((arrays) => {
+        for (const bytes of arrays) {
+          size += bytes.length
+          chunks.push(bytes)
+        }
+        return size <= limit ? Effect.void : Effect.fail(
+          new InvalidResponse({
+            operation: call.operation,
+            reason: `the body is larger than ${limit} bytes`,
+            status: response.status,
+            outcome: changes(call) ? "unknown" : "none"
+          })
+        )
+      }),
+      Effect.catchIf(HttpClientError.isHttpClientError, (error) =>
+        error.reason._tag === "EmptyBodyError"
+          ? Effect.void
+          : Effect.fail(fromTransport(call.operation, error, "body", changes(call)))),
+      Effect.map(() => decodeText(chunks, size))
+    )
+  }
+
+  const refuse = Effect.fnUntraced(function*<A, E extends Tagged, E2>(
+    call: Request & { readonly onRefusal?: OnRefusal<A, E> },
+    response: HttpClientResponse.HttpClientResponse,
+    mayHaveRun: boolean,
+    general: (refusal: Refusal, changes: boolean) => E2
+  ) {
+    const body = yield* Effect.orElseSucceed(readBody(call, response, 64 * 1024), () => "")
+    const refusal = yield* readRefusal(call, response, body)
+    const own = call.onRefusal?.({ ...refusal, mayHaveRun })
+    return yield* own === undefined ? Effect.fail(general(refusal, changes(call))) : Effect.fromResult(own)
+  })
+
+  const attempt = Effect.fnUntraced(function*<A, E extends Tagged, E2 extends Tagged, E3>(
+    call: Call<A, E>,
+    { mayHaveRun, progress }: Attempt,
+    sender: Sender<E2>,
+    general: (refusal: Refusal, changes: boolean) => E3
+  ) {
+    const response = yield* head(call, progress, sender)
+    progress.phase = "body"
+    if (response.status < 200 || response.status >= 300) return yield* refuse(call, response, mayHaveRun, general)
+    const text = yield* readBody(call, response, maxBodyBytes)
+    const value = Result.flatMap(parseJson(text), call.decode)
+    return Result.isSuccess(value) ? value.success : yield* Effect.fail(
+      new InvalidResponse({
+        operation: call.operation,
+        reason: value.failure,
+        status: response.status,
+        outcome: changes(call) ? "done" : "none",
+        requestId: response.headers["x-request-id"]?.slice(0, 128)
+      })
+    )
+  })
+
+  /** Attempts and retries under one deadline. */
+  const limited = <A, E extends Tagged, R>(
+    call: Request,
+    once: (attempt: Attempt) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | TimeoutError, R> =>
+    Effect.suspend(() => {
+      const progress: CallProgress = { phase: "headers" }
+      const timeout = Duration.fromInputUnsafe(call.timeout ?? defaultTimeout)
+      let attempts = 0
+      let mayHaveRun = false
+      const one = Effect.suspend(() => {
+        attempts++
+        const run = once({ progress, mayHaveRun })
+        return attempts === 1 ? run : Effect.andThen(Metrics.countRetry(call.operation), run)
+      })
+      const again = (error: E) => {
+        if (!isRetryable(error)) return false
+        mayHaveRun ||= error.outcome !== "none"
+        progress.phase = "backoff"
+        return true
+      }
+      const all = call.method !== "POST" && call.idempotent !== false
+        ? Effect.retry(one, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
+        : one
+      return all.pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () =>
+            Effect.fail(
+              new TimeoutError({
+                operation: call.operation,
+                phase: progress.phase,
+                afterMillis: Duration.toMillis(timeout),
+                outcome: changes(call) && (mayHaveRun || progress.phase !== "connect") ? "unknown" : "none"
+              })
+            )
+        }),
+        Effect.tap(() => Metrics.countCall(call.operation, "ok")),
+        Effect.tapError((error) => Metrics.countCall(call.operation, error._tag))
+      )
+    })
+
+  const client = http.pipe(
+    HttpClient.mapRequestEffect((request: HttpClientRequest.HttpClientRequest) =>
+      Effect.map(
+        tokenFor("Transport.client"),
+        (token) => withToken(HttpClientRequest.prependUrl(request, baseUrl), token)
+      )
+    ),
+    HttpClient.transformResponse(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }))
+  )
+
+  const sendPublic: Sender<never> = (_operation, request) => send(request)
+
+  return Transport.of({
+    client,
+    request: (call) => limited(call, (one) => attempt(call, one, sendAuthenticated, fromRefusal)),
+    requestPublic: (call) => limited(call, (one) => attempt(call, one, sendPublic, fromPublicRefusal)),
+    open: (call) =>
+      limited(
+        call,
+        Effect.fnUntraced(function*({ mayHaveRun, progress }) {
+          const response = yield* head(call, progress, sendAuthenticated)
+          progress.phase = "body"
+          if (response.status !== 200) return yield* refuse(call, response, mayHaveRun, fromRefusal)
+          return {
+            status: response.status,
+            contentType: response.headers["content-type"] ?? "",
+            body: Stream.catchIf(response.stream, HttpClientError.isHttpClientError, (error) =>
+              error.reason._tag === "EmptyBodyError"
+                ? Stream.empty
+                : Stream.fail(fromTransport(call.operation, error, "body", false)))
+          }
+        })
+      )
+  })
+})
+
+type Sender<E> = (
+  operation: string,
+  request: HttpClientRequest.HttpClientRequest
+) => Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError>
+
+interface Attempt {
+  readonly progress: CallProgress
+  /** Whether an earlier attempt may have been carried out. */
+  readonly mayHaveRun: boolean
+}
+
+const changes = (call: Request): boolean => call.method !== "GET"
+
+/** Only the general errors are retryable, so these alone reach the schedule. */
+const isRetryable = (error: object): error is CallError => "retryable" in error && error.retryable === true
+
+const decodeText = (chunks: ReadonlyArray<Uint8Array>, size: number): string => {
+  const [first] = chunks
+  if (first === undefined) return ""
+  if (chunks.length === 1) return new TextDecoder().decode(first)
+  const all = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.length
+  }
+  return new TextDecoder().decode(all)
+}
+
+const parseJson = (text: string): Result.Result<unknown, string> => {
+  if (text === "") return Result.succeed(undefined)
+  return Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
+}
+
+/** Makes a `decode` of a schema; what does not fit is named by its place, never by its value. */
+export const decodeWith = <S extends Schema.ConstraintDecoder<unknown, never>>(
+  schema: S
+): (body: unknown) => Result.Result<S["Type"], string> => {
+  const decode = Schema.decodeUnknownResult(schema)
+  return (body) => Result.mapError(decode(body), (error) => error.message.replace(/\s+/g, " ").slice(0, 500))
+}

@@ -1,0 +1,31 @@
+import * as Result from "effect/Result"
+import { ConfigurationError } from "../../errors/ConfigurationError.ts"
+
+/** Where the service is, if nothing else is said. */
+export const defaultBaseUrl = "https://api.basilica.ai"
+
+/**
+ * Reads a base URL: https, or http to this machine alone, without a user name, a query or a fragment. A path stays as a
+ * prefix.
+ */
+export const parse = (text: string): Result.Result<string, ConfigurationError> => {
+  const problem = problemOf(text)
+  return problem === undefined
+    ? Result.succeed(new URL(text).href.replace(/\/+$/, ""))
+    : Result.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field: "baseUrl", problem }] }))
+}
+
+const problemOf = (text: string): string | undefined => {
+  if (!URL.canParse(text)) return "is not a URL; allowed: one such as https://api.basilica.ai"
+  const { hash, hostname, password, protocol, search, username } = new URL(text)
+  if (protocol !== "https:" && protocol !== "http:") return `has the scheme ${protocol}; allowed: https:`
+  if (protocol === "http:" && !isLoopback(hostname)) {
+    return "is not encrypted; allowed: https:, and http: to localhost, 127.0.0.0/8 or [::1] alone"
+  }
+  if (username !== "" || password !== "") return "holds a user name or password; allowed: none, the token is an option"
+  if (search !== "" || hash !== "") return "holds a query or fragment; allowed: none"
+  return undefined
+}
+
+const isLoopback = (hostname: string): boolean =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname)

@@ -1,0 +1,130 @@
+/**
+ * The one place where a status, a body or a broken connection becomes a typed error.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import { ApiError } from "../../errors/ApiError.ts"
+import { AuthenticationError } from "../../errors/AuthenticationError.ts"
+import { AuthorizationError } from "../../errors/AuthorizationError.ts"
+import { NetworkError } from "../../errors/NetworkError.ts"
+import type { Outcome, Phase } from "../../errors/Outcome.ts"
+import { RateLimited } from "../../errors/RateLimited.ts"
+import { parseErrorBody } from "../../schema/wire/ErrorBody.ts"
+
+/** A reply that says no. */
+export interface Refusal {
+  readonly operation: string
+  /** The scope that the route asks for. */
+  readonly scope: string | undefined
+  readonly status: number
+  readonly code: string | undefined
+  /** The service's own words, cut; `""` where it sent none. */
+  readonly reason: string
+  readonly requestId: string | undefined
+  readonly retryAfterMillis: number | undefined
+}
+
+/** Reads a reply that says no. */
+export const readRefusal = (
+  { operation, scope }: { readonly operation: string; readonly scope?: string | undefined },
+  response: HttpClientResponse.HttpClientResponse,
+  body: string
+): Effect.Effect<Refusal> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({
+    operation,
+    scope,
+    status: response.status,
+    ...parseErrorBody(body),
+    requestId: response.headers["x-request-id"]?.slice(0, 128),
+    retryAfterMillis: retryAfter(response.headers["retry-after"], now)
+  }))
+
+const retryAfter = (header: string | undefined, now: number): number | undefined => {
+  const parsed = header === undefined ? undefined : Headers.parseRetryAfter(header)
+  return parsed === undefined || Result.isFailure(parsed)
+    ? undefined
+    : Duration.toMillis(Headers.retryAfterDelay(parsed.success, now))
+}
+
+/** What any authenticated call may answer. */
+export type RefusalError = AuthenticationError | AuthorizationError | RateLimited | ApiError
+
+/** The error for a refusal that the operation has no word of its own for. `changes`: the call changes something. */
+export const fromRefusal = (refusal: Refusal, changes: boolean): RefusalError => {
+  const { code, operation, reason, requestId, status } = refusal
+  if (status === 401) {
+    return new AuthenticationError({
+      operation,
+      reason: reason === "" ? "the service does not accept the token (401)" : reason,
+      remedy: reason.includes("API key management requires")
+        ? "API keys are managed with an access token, not with another API key."
+        : "Sign in again, or give a token that is still valid.",
+      code,
+      requestId
+    })
+  }
+  if (status === 403) return new AuthorizationError({ operation, scope: refusal.scope, requestId })
+  return fromPublicRefusal(refusal, changes)
+}
+
+/** The same for a call without a token, where 401 and 403 have no meaning of their own. */
+export const fromPublicRefusal = (refusal: Refusal, changes: boolean): RateLimited | ApiError => {
+  const { code, operation, reason, requestId, retryAfterMillis, status } = refusal
+  if (status === 429) return new RateLimited({ operation, retryAfterMillis, requestId })
+  const redirect = status === 0 || (status >= 300 && status < 400)
+  return new ApiError({
+    operation,
+    status,
+    code,
+    reason: redirect ? "a redirect, which is never followed; check the base URL" : reason,
+    retryable: status === 408 || status >= 500,
+    outcome: changes && (status === 408 || status >= 500 || redirect) ? "unknown" : "none",
+    retryAfterMillis,
+    requestId
+  })
+}
+
+/** Codes that say that nothing was written, whatever the call. */
+const notSent: ReadonlySet<string> = new Set([
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ConnectionRefused"
+])
+
+/** The error for a connection that failed. Nothing of the failed request is kept but its origin: it holds the token. */
+export const fromTransport = (
+  operation: string,
+  error: HttpClientError.HttpClientError,
+  phase: Phase,
+  changes: boolean
+): NetworkError => {
+  const code = findCode(error.reason.cause)
+  const unsent = phase === "connect" || (code !== undefined && notSent.has(code))
+  const outcome: Outcome = !changes || unsent ? "none" : "unknown"
+  const url = URL.canParse(error.request.url) ? ` (${new URL(error.request.url).origin})` : ""
+  return new NetworkError({
+    operation,
+    phase: unsent ? "connect" : phase,
+    reason: `${code ?? "the runtime gave no reason"}${url}`,
+    outcome
+  })
+}
+
+const findCode = (cause: unknown): string | undefined => {
+  for (let depth = 0; depth < 5 && Predicate.isObject(cause); depth++) {
+    const { cause: inner, code, errors } = cause as { cause?: unknown; code?: unknown; errors?: unknown }
+    if (typeof code === "string" && /^[A-Za-z0-9_]{1,64}$/.test(code)) return code
+    cause = inner ?? (Array.isArray(errors) ? errors[0] : undefined)
+  }
+  return undefined
+}

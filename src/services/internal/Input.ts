@@ -1,0 +1,60 @@
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { ConfigurationError, type ConfigurationProblem } from "../../errors/ConfigurationError.ts"
+import { Id } from "../../schema/DeploymentRules.ts"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    if (issue._tag === "MissingKey") return "is missing"
+    if (issue._tag === "UnexpectedKey") return "is not an option of this call; look at its spelling"
+    return SchemaIssue.defaultLeafHook(issue)
+  }
+})
+
+/**
+ * Reads an input by its rules. All fields that are wrong are reported at once, each with its first problem; no value is
+ * repeated, it may be a secret.
+ */
+export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
+  operation: string,
+  rules: S,
+  root: string
+): (input: unknown) => Effect.Effect<S["Type"], ConfigurationError> => {
+  const decode = Schema.decodeUnknownResult(rules, { errors: "all", onExcessProperty: "error" })
+  return (input) => {
+    const result = decode(input)
+    return Result.isSuccess(result)
+      ? Effect.succeed(result.success)
+      : Effect.fail(new ConfigurationError({ operation, problems: problems(result.failure, root) }))
+  }
+}
+
+/** Reads an id, which becomes one segment of a URL. */
+export const readId = (operation: string): (id: unknown) => Effect.Effect<string, ConfigurationError> =>
+  reader(operation, Id, "id")
+
+const problems = (error: Schema.SchemaError, root: string): ReadonlyArray<ConfigurationProblem> => {
+  const byField = new Map<string, string>()
+  for (const { message, path } of format(error.issue).issues) {
+    const field = fieldName(path ?? [], root)
+    if (!byField.has(field)) byField.set(field, wording(message))
+  }
+  return [...byField].map(([field, problem]) => ({ field, problem }))
+}
+
+/** Effect's own wording says what it expected alone. */
+const wording = (message: string): string => {
+  const expected = /^Expected (.*?)(?: \| undefined)?$/s.exec(message)?.[1]
+  return expected === undefined ? message : `is not right; allowed: ${expected}`
+}
+
+type Path = ReadonlyArray<PropertyKey | { readonly key: PropertyKey }>
+
+const fieldName = (path: Path, root: string): string =>
+  path.reduce<string>((name, part) => {
+    const key = typeof part === "object" ? part.key : part
+    if (typeof key === "number" || /^\d+$/.test(String(key))) return `${name}[${String(key)}]`
+    return name === "" ? String(key) : `${name}.${String(key)}`
+  }, "") || root

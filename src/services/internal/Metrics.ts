@@ -1,0 +1,20 @@
+import type * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+
+const calls = Metric.counter("basilica_calls_total", {
+  description: "Calls, by operation and outcome",
+  incremental: true
+})
+const retries = Metric.counter("basilica_retries_total", { description: "Attempts after the first", incremental: true })
+const logLines = Metric.counter("basilica_log_lines_total", { description: "Log lines handed out", incremental: true })
+
+/** Counts a call that ended; the outcome is `ok`, or the tag of its error. */
+export const countCall = (operation: string, outcome: string): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(calls, { operation, outcome }), 1)
+
+/** Counts an attempt after the first. */
+export const countRetry = (operation: string): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(retries, { operation }), 1)
+
+/** Counts log lines that were handed to the reader. */
+export const countLogLines = (lines: number): Effect.Effect<void> => Metric.update(logLines, lines)
