@@ -1,0 +1,240 @@
+/**
+ * Basilica for plain TypeScript: promises, and `for await` over logs.
+ */
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as Basilica from "./Basilica.ts"
+import { ConfigurationError } from "./errors/ConfigurationError.ts"
+import type { CallOptions } from "./promise/CallOptions.ts"
+import { Runner } from "./promise/Runner.ts"
+import type { ApiKey } from "./schema/ApiKey.ts"
+import type { Deployment } from "./schema/Deployment.ts"
+import type { DeploymentConfig } from "./schema/DeploymentConfig.ts"
+import type { DeploymentStatus } from "./schema/DeploymentStatus.ts"
+import type { Executor } from "./schema/Executor.ts"
+import type { ExecutorFilters } from "./schema/ExecutorFilters.ts"
+import type { HealthStatus } from "./schema/HealthStatus.ts"
+import type { ListFilters } from "./schema/ListFilters.ts"
+import type { Listing } from "./schema/Listing.ts"
+import type { LogEntry, LogOptions } from "./schema/LogEntry.ts"
+import { ApiKeys } from "./services/ApiKeys.ts"
+import { Deployments } from "./services/Deployments.ts"
+import { Executors } from "./services/Executors.ts"
+import { Health } from "./services/Health.ts"
+
+/** A length of time: milliseconds, or a text such as `"30 seconds"`. */
+export type Duration = number | `${number} ${"millis" | "seconds" | "minutes" | "hours"}`
+
+/** Options of {@link BasilicaClient}. */
+export interface BasilicaClientOptions {
+  /** Default: `BASILICA_API_URL`, or `https://api.basilica.ai`. http is allowed to this machine alone. */
+  readonly baseUrl?: string | undefined
+  /** An API key (`basilica_...`) or an access token. Default: `BASILICA_API_TOKEN`. */
+  readonly token?: string | undefined
+  /** The deadline of a call, all attempts together. Default: 60 seconds. */
+  readonly timeout?: Duration | undefined
+  /** The deadline of a deploy. Default: 16 minutes, above what the service takes at most. */
+  readonly deployTimeout?: Duration | undefined
+}
+
+/** How to wait for a deployment. */
+export interface WaitOptions extends CallOptions {
+  /** The deadline for everything. Default: 15 minutes. */
+  readonly timeout?: Duration | undefined
+  /** How long to wait between two looks. Default: 2 seconds. */
+  readonly interval?: Duration | undefined
+}
+
+/** How to watch a deployment. */
+export interface WatchOptions extends CallOptions {
+  /** How long to wait between two looks. Default: 5 seconds. */
+  readonly interval?: Duration | undefined
+}
+
+/** A secret that prints as `<redacted>` until it is asked for. */
+export interface Secret {
+  /** The secret itself. */
+  reveal(): string
+  /** `<redacted>`. */
+  toString(): string
+}
+
+/** A key that was just made, with its secret, which is shown this one time. */
+export interface CreatedApiKey extends ApiKey {
+  readonly token: Secret
+}
+
+/** A deployment that is stopped when its block ends. */
+export type ScopedDeployment = Deployment & AsyncDisposable
+
+/** The machines that can be rented. */
+export interface ExecutorsClient {
+  /** Lists the machines that are free. One that cannot be understood is in `invalid`, beside the others. */
+  listAvailable(filters?: ExecutorFilters, options?: CallOptions): Promise<Listing<Executor>>
+  /** Finds one machine among those that are free. Rejects with `NotFound` where it is not. */
+  get(id: string, options?: CallOptions): Promise<Executor>
+}
+
+/** What runs on the machines, and is billed while it does. */
+export interface DeploymentsClient {
+  /**
+   * Deploys a container. The request is sent once, whatever happens; the promise resolves when the container runs.
+   *
+   * Rejects with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running
+   * though no good reply came. If it is cancelled, what comes back is stopped; `close()` waits for that.
+   */
+  deploy(config: DeploymentConfig, options?: CallOptions): Promise<Deployment>
+  /** Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end. */
+  scoped(config: DeploymentConfig, options?: CallOptions): Promise<ScopedDeployment>
+  /** One deployment. Rejects with `NotFound` also after it was stopped. */
+  get(id: string, options?: CallOptions): Promise<Deployment>
+  /** Your deployments, without those that you stopped. */
+  list(filters?: ListFilters, options?: CallOptions): Promise<Listing<Deployment>>
+  /** The state of one deployment. */
+  status(id: string, options?: CallOptions): Promise<DeploymentStatus>
+  /** Stops a deployment, and resolves on proof alone. Rejects with `StopUnconfirmed` where there is none. */
+  stop(id: string, options?: CallOptions): Promise<void>
+  /** Waits until it runs. Rejects with `DeploymentError` where it ended instead, `TimeoutError` where time runs out. */
+  waitUntilRunning(id: string, options?: WaitOptions): Promise<Deployment>
+  /**
+   * Its log, line by line: the lines there are, or with `follow` until the deployment ends. Nothing is read before it is
+   * asked for; leaving the loop closes the connection.
+   */
+  logs(id: string, options?: LogOptions & CallOptions): AsyncIterableIterator<LogEntry, undefined>
+  /** The changes of its state, first the present one, until it ends. */
+  watch(id: string, options?: WatchOptions): AsyncIterableIterator<DeploymentStatus, undefined>
+}
+
+/** Your API keys. The service lets a person's access token manage them, not another API key. */
+export interface ApiKeysClient {
+  /** Makes a key. Its secret is shown this one time. */
+  create(name: string, options?: CallOptions): Promise<CreatedApiKey>
+  /** Lists your keys, newest first, without their secrets. */
+  list(options?: CallOptions): Promise<Listing<ApiKey>>
+  /** Revokes a key. Rejects with `NotFound` where there is none of that name. */
+  revoke(name: string, options?: CallOptions): Promise<void>
+}
+
+/**
+ * A client of Basilica. Make one for your program and close it at the end, or declare it with `await using`.
+ *
+ * Every rejection is one of the error classes of this module, to be told apart with `instanceof` or by `_tag`.
+ */
+export class BasilicaClient implements AsyncDisposable {
+  readonly executors: ExecutorsClient
+  readonly deployments: DeploymentsClient
+  readonly apiKeys: ApiKeysClient
+  readonly #runner: Runner<Basilica.Services>
+
+  constructor(options: BasilicaClientOptions = {}) {
+    const runner = new Runner(layerFrom(options))
+    this.#runner = runner
+    this.executors = {
+      listAvailable: (filters, call) =>
+        runner.run(Executors.use((executors) => executors.listAvailable(filters)), call),
+      get: (id, call) => runner.run(Executors.use((executors) => executors.get(id)), call)
+    }
+    this.deployments = {
+      deploy: (config, call) => runner.run(Deployments.use((deployments) => deployments.deploy(config)), call),
+      scoped: async (config, call) => {
+        const deployment = await this.deployments.deploy(config, call)
+        return { ...deployment, [Symbol.asyncDispose]: () => runner.run(stopIfThere(deployment.id)) }
+      },
+      get: (id, call) => runner.run(Deployments.use((deployments) => deployments.get(id)), call),
+      list: (filters, call) => runner.run(Deployments.use((deployments) => deployments.list(filters)), call),
+      status: (id, call) => runner.run(Deployments.use((deployments) => deployments.status(id)), call),
+      stop: (id, call) => runner.run(Deployments.use((deployments) => deployments.stop(id)), call),
+      waitUntilRunning: (id, { signal, ...wait } = {}) =>
+        runner.run(Deployments.use((deployments) => deployments.waitUntilRunning(id, wait)), { signal }),
+      logs: (id, { signal, ...log } = {}) =>
+        runner.iterate(Stream.unwrap(Deployments.useSync((deployments) => deployments.logs(id, log))), { signal }),
+      watch: (id, { signal, ...watch } = {}) =>
+        runner.iterate(Stream.unwrap(Deployments.useSync((deployments) => deployments.watch(id, watch))), { signal })
+    }
+    this.apiKeys = {
+      create: async (name, call) => {
+        const { token, ...key } = await runner.run(ApiKeys.use((apiKeys) => apiKeys.create(name)), call)
+        return { ...key, token: secret(token) }
+      },
+      list: (call) => runner.run(ApiKeys.use((apiKeys) => apiKeys.list), call),
+      revoke: (name, call) => runner.run(ApiKeys.use((apiKeys) => apiKeys.revoke(name)), call)
+    }
+  }
+
+  /** Whether the service answers. Needs no token. */
+  health(options?: CallOptions): Promise<HealthStatus> {
+    return this.#runner.run(Health.use((health) => health.check), options)
+  }
+
+  /**
+   * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped; deployments that
+   * run stay as they are.
+   */
+  close(): Promise<void> {
+    return this.#runner.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** What is not said in the options is taken from the environment, as it is now. */
+const layerFrom = (options: BasilicaClientOptions): Layer.Layer<Basilica.Services, ConfigurationError> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
+    const token = yield* Config.option(Config.Redacted("BASILICA_API_TOKEN"))
+    return Basilica.layer({
+      ...options,
+      baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl),
+      token: options.token ?? Option.getOrUndefined(token)
+    })
+  })).pipe(
+    Layer.catchTag("ConfigError", (error) => {
+      const problems = [{ field: "environment", problem: `cannot be read: ${error.message}` }]
+      return Layer.effectContext(Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems })))
+    }),
+    Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv()))
+  )
+
+const stopIfThere = (id: string) =>
+  Deployments.use((deployments) => deployments.stop(id)).pipe(Effect.catchTag("NotFound", () => Effect.void))
+
+const secret = (redacted: Redacted.Redacted): Secret =>
+  Object.defineProperty({ reveal: () => Redacted.value(redacted) }, "toString", { value: () => "<redacted>" })
+
+export { ApiError } from "./errors/ApiError.ts"
+export { AuthenticationError } from "./errors/AuthenticationError.ts"
+export { AuthorizationError } from "./errors/AuthorizationError.ts"
+export { ConfigurationError, type ConfigurationProblem } from "./errors/ConfigurationError.ts"
+export { Conflict } from "./errors/Conflict.ts"
+export { DeploymentError } from "./errors/DeploymentError.ts"
+export { DeployOutcomeUnknown } from "./errors/DeployOutcomeUnknown.ts"
+export { InvalidResponse } from "./errors/InvalidResponse.ts"
+export { NetworkError } from "./errors/NetworkError.ts"
+export { NotFound } from "./errors/NotFound.ts"
+export type { Outcome, Phase } from "./errors/Outcome.ts"
+export { RateLimited } from "./errors/RateLimited.ts"
+export { StopUnconfirmed } from "./errors/StopUnconfirmed.ts"
+export { TimeoutError } from "./errors/TimeoutError.ts"
+export type { CallOptions } from "./promise/CallOptions.ts"
+export { PortMapping } from "./schema/PortMapping.ts"
+export * as Timestamp from "./schema/Timestamp.ts"
+export type {
+  ApiKey,
+  Deployment,
+  DeploymentConfig,
+  DeploymentStatus,
+  Executor,
+  ExecutorFilters,
+  HealthStatus,
+  ListFilters,
+  Listing,
+  LogEntry,
+  LogOptions
+}
