@@ -1,0 +1,185 @@
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Clock from "effect/Clock"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as FileSystem from "node:fs/promises"
+import * as Path from "node:path"
+import type { Readable } from "node:stream"
+import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import {
+  type Container,
+  ContainerFailure,
+  ContainerRuntime,
+  type ContainerSpec,
+  type ContainerState
+} from "../server/ContainerRuntime.ts"
+import * as LogLines from "./LogLines.ts"
+import * as LogStore from "./LogStore.ts"
+import * as PortForward from "./PortForward.ts"
+import * as ProcessGroup from "./ProcessGroup.ts"
+
+/** What the process runtime can be told. */
+export interface ProcessRuntimeOptions {
+  /** Where each rental gets a directory, with its log and the one that it runs in. Must exist. */
+  readonly directory: string
+  /** How long a command may take to end when it is stopped, before it is forced to. Default: 10 seconds. */
+  readonly stopGrace?: Duration.Input | undefined
+}
+
+/** What runs where no command is given, since there is no image to have one: it idles until it is stopped. */
+const idle: readonly [string, ...Array<string>] = ["/bin/sh", "-c", "while :; do sleep 86400; done"]
+
+/**
+ * Runs the command of a container as a process of this machine, in a process group and a directory of its own, and with
+ * the environment that was given: of this server's own it gets `PATH` alone.
+ *
+ * The image, the limits and the volumes are recorded and have no effect. A process that leaves its group (`setsid`) is
+ * not found when the rental is stopped. Linux and macOS only.
+ */
+export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRuntime, ConfigurationError> =>
+  Layer.effect(
+    ContainerRuntime,
+    Effect.gen(function*() {
+      if (process.platform === "win32") {
+        return yield* Effect.fail(
+          new ConfigurationError({
+            operation: "ProcessRuntime.layer",
+            problems: [{
+              field: "process.platform",
+              problem:
+                "is Windows, which has no process groups; allowed: Linux and macOS, or Windows Subsystem for Linux"
+            }]
+          })
+        )
+      }
+      const random = yield* SecureRandom.SecureRandom
+      // Stopping all of them takes one grace, not one for each.
+      const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+      return ContainerRuntime.of({
+        host: PortForward.loopback,
+        start: Effect.fn("ProcessRuntime.start")(function*(spec) {
+          const own = yield* Scope.fork(scope)
+          const id = Hex.encode(yield* random.randomBytes(32))
+          return yield* start(id, spec, options, own).pipe(
+            Effect.provideService(Scope.Scope, own),
+            Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+          )
+        })
+      })
+    })
+  ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+
+const start = Effect.fnUntraced(function*(
+  id: string,
+  spec: ContainerSpec,
+  options: ProcessRuntimeOptions,
+  scope: Scope.Closeable
+): Effect.fn.Return<Container, ContainerFailure, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const home = Path.join(options.directory, spec.rentalId)
+  const directory = Path.join(home, "work")
+  const environment = {
+    PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    HOME: directory,
+    ...spec.environment
+  }
+  if (spec.volumes.length > 0) {
+    yield* Effect.logWarning("Processes get no volumes: the command sees this machine's files")
+  }
+
+  yield* attempt(() => FileSystem.mkdir(directory, { recursive: true, mode: 0o700 }))
+  const [program = idle[0], ...parameters] = spec.command.length === 0 ? idle : spec.command
+  const executable = yield* attempt(() => find(program, directory, environment.PATH))
+  const log = yield* LogStore.open(Path.join(home, "log"))
+  const ports = yield* Effect.forEach(spec.ports, PortForward.open)
+  const group = yield* ProcessGroup.start({ command: [executable, ...parameters], directory, environment })
+
+  let state: ContainerState = "Active"
+  const writers = yield* Effect.forEach(
+    ["stdout", "stderr"] as const,
+    (name) => Effect.forkIn(write(group[name], LogLines.make(name, () => clock.currentTimeNanosUnsafe()), log), scope)
+  )
+  const ended = yield* group.exited.pipe(
+    Effect.andThen(drained([group.stdout, group.stderr], writers, log)),
+    Effect.andThen(log.end),
+    Effect.andThen(Effect.sync(() => {
+      state = "Stopped"
+    })),
+    Effect.forkIn(scope)
+  )
+  const terminate = Effect.andThen(group.terminate(options.stopGrace ?? "10 seconds"), Fiber.await(ended))
+  yield* Effect.addFinalizer(() => Effect.ignore(terminate, { log: "Error" }))
+
+  return {
+    id,
+    ports,
+    state: Effect.sync(() => state),
+    stop: Effect.andThen(terminate, Scope.close(scope, Exit.void)),
+    remove: Effect.ignore(attempt(() => FileSystem.rm(home, { recursive: true, force: true })), { log: "Warn" }),
+    logs: (asked) => Effect.succeed(log.read(asked))
+  }
+})
+
+/** Brings what the process writes into the log. The process waits while the disk is behind. */
+const write = (output: Readable, lines: LogLines.LogLines, log: LogStore.LogFile) => {
+  const append = (events: string) => events === "" ? Effect.void : log.append(events)
+  return NodeStream.fromReadable<Uint8Array, ContainerFailure>({
+    evaluate: () => output,
+    onError: (cause) => new ContainerFailure({ message: `the output cannot be read: ${String(cause)}` })
+  }).pipe(
+    Stream.runForEach((chunk) => append(lines.push(chunk))),
+    Effect.andThen(Effect.suspend(() => append(lines.flush()))),
+    Effect.catch((failure) =>
+      Effect.andThen(
+        log.fail(failure),
+        // Nobody reads it any more, and the process must not wait for ever.
+        Effect.sync(() => void output.resume())
+      )
+    )
+  )
+}
+
+/**
+ * Waits until all output has been read. A process that has left the group may hold the output open for ever, so what
+ * brings nothing for a while counts as read.
+ */
+const drained = Effect.fnUntraced(function*(
+  outputs: ReadonlyArray<Readable>,
+  writers: ReadonlyArray<Fiber.Fiber<void>>,
+  log: LogStore.LogFile
+) {
+  const done = Effect.as(Fiber.awaitAll(writers), true)
+  let size = -1
+  while (size !== log.size()) {
+    size = log.size()
+    if (yield* Effect.timeoutOrElse(done, { duration: "500 millis", orElse: () => Effect.succeed(false) })) return
+  }
+  for (const output of outputs) output.destroy()
+  yield* Fiber.awaitAll(writers)
+})
+
+const attempt = <A>(run: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => new ContainerFailure({ message: cause instanceof Error ? cause.message : String(cause) })
+  })
+
+/** The program's own path, found as a shell would: by name on the path, or from the directory it starts in. */
+const find = async (program: string, directory: string, path: string): Promise<string> => {
+  const places = program.includes("/")
+    ? [Path.resolve(directory, program)]
+    : path.split(":").map((place) => Path.resolve(directory, place, program))
+  for (const place of places) {
+    const isProgram = await FileSystem.access(place, FileSystem.constants.X_OK)
+      .then(() => FileSystem.stat(place)).then((stat) => stat.isFile()).catch(() => false)
+    if (isProgram) return place
+  }
+  throw new Error(`the command cannot be started: ${program} is no program on the path`)
+}

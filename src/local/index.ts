@@ -1,0 +1,3 @@
+export { type CatalogExecutor, defaultExecutors } from "../server/ExecutorCatalog.ts"
+export { type Tenant } from "../server/Tenants.ts"
+export { LocalBasilica, type LocalBasilicaOptions, type RunningRental } from "./LocalBasilica.ts"

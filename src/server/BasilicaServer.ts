@@ -1,0 +1,68 @@
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import type * as FindMyWay from "effect/http/FindMyWay"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import { BasilicaApi } from "./BasilicaApi.ts"
+import { type CatalogExecutor, defaultExecutors } from "./ExecutorCatalog.ts"
+import * as Gates from "./Gates.ts"
+import * as Handlers from "./Handlers.ts"
+import * as Refusals from "./Refusals.ts"
+import { Rentals } from "./Rentals.ts"
+import { Tenants } from "./Tenants.ts"
+
+/** What the server can be told. */
+export interface BasilicaServerOptions {
+  /** The machines to rent. Default: six, with and without GPUs. */
+  readonly executors?: ReadonlyArray<CatalogExecutor> | undefined
+  /** How many tenants there are, each with a token of its own. Default: 2. */
+  readonly tenants?: number | undefined
+  /** After this time a log stream is cut with an event that says so, as the service does. Default: 15 minutes. */
+  readonly requestTimeout?: Duration.Input | undefined
+}
+
+/** How paths are matched: letter for letter, as the service does. For `HttpRouter.serve` and its like. */
+export const routerConfig: Partial<FindMyWay.RouterConfig> = {
+  caseSensitive: true,
+  ignoreDuplicateSlashes: false,
+  ignoreTrailingSlash: false,
+  maxParamLength: 2048
+}
+
+/** Whatever is no route is a bare 403 to those who are known, and 401 to others. */
+const unmapped = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const tenants = yield* Tenants
+  yield* router.add("*", "/*", ({ headers }) =>
+    tenants.authenticate(headers["authorization"]).pipe(
+      Effect.andThen(Effect.fail(Refusals.empty(403))),
+      Refusals.respond
+    ))
+}))
+
+/**
+ * The whole API as routes, and `/openapi.json` beside them, over whatever runs the containers. It needs no particular
+ * platform: time is the `Clock`, chance is `Random` and `SecureRandom`, and state is in memory.
+ */
+export const routes = (options: BasilicaServerOptions = {}) =>
+  Layer.merge(
+    HttpApiBuilder.layer(BasilicaApi, { openapiPath: "/openapi.json" }),
+    unmapped
+  ).pipe(
+    Layer.provide([
+      Handlers.health,
+      Handlers.executors,
+      Handlers.rentals({ requestTimeout: options.requestTimeout ?? "15 minutes" }),
+      Handlers.apiKeys
+    ]),
+    Layer.provide([
+      Gates.Authenticated.layer,
+      Gates.FrameworkRefusals.layer,
+      Gates.Human.layer,
+      Gates.Owned.layer
+    ]),
+    Layer.provideMerge(Rentals.layer({ executors: options.executors ?? defaultExecutors })),
+    Layer.provideMerge(Tenants.layer({ count: options.tenants ?? 2 })),
+    Layer.provide(HttpServer.layerServices)
+  )

@@ -1,0 +1,149 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Effect from "effect/Effect"
+import * as Base64Url from "effect/encoding/Base64Url"
+import * as Hex from "effect/encoding/Hex"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import type { ApiKeyItemWire } from "../schema/wire/ApiKeys.ts"
+import * as Refusals from "./Refusals.ts"
+import * as WireTime from "./WireTime.ts"
+
+/** One who uses the service, and sees nothing of the others. */
+export interface Tenant {
+  readonly name: string
+  /** The token of a person: it stands in the place of the JWT that the real service takes, and may manage keys. */
+  readonly token: Redacted.Redacted
+}
+
+/** Who calls, and what the call may do. */
+export interface Caller {
+  readonly tenant: string
+  readonly scopes: ReadonlyArray<string>
+  /** Whether the token is that of a person, not an API key. */
+  readonly human: boolean
+}
+
+interface ApiKey {
+  readonly tenant: string
+  readonly kid: string
+  readonly name: string
+  readonly token: string
+  readonly scopes: ReadonlyArray<string>
+  readonly createdAt: string
+  readonly lastUsedAt: string | null
+}
+
+const allScopes: ReadonlyArray<string> = ["rentals:*", "executors:list", "keys:create", "keys:list", "keys:revoke"]
+const maxKeys = 10
+
+/** Those who use the service, their tokens and their API keys. */
+export class Tenants extends Context.Service<Tenants, {
+  readonly tenants: ReadonlyArray<Tenant>
+  /** Finds who calls by the `Authorization` header. */
+  authenticate(authorization: string | undefined): Effect.Effect<Caller, Refusals.Refusal>
+  /** Makes a key. Without scopes it has those of the caller. */
+  createKey(caller: Caller, name: string, scopes: ReadonlyArray<string> | undefined): Effect.Effect<{
+    readonly name: string
+    readonly createdAt: string
+    readonly token: Redacted.Redacted
+  }, Refusals.Refusal>
+  /** The caller's keys, newest first. */
+  keys(caller: Caller): Effect.Effect<ReadonlyArray<typeof ApiKeyItemWire.Type>>
+  /** Revokes a key of the caller. */
+  revokeKey(caller: Caller, name: string): Effect.Effect<void, Refusals.Refusal>
+}>()("basilica-sdk/server/Tenants") {
+  /** Tenants with a random token each, called `tenant-1` and so on. */
+  static readonly layer = (
+    options: { readonly count: number }
+  ): Layer.Layer<Tenants, never, SecureRandom.SecureRandom> =>
+    Layer.effect(
+      Tenants,
+      Effect.gen(function*() {
+        const random = yield* SecureRandom.SecureRandom
+        const tenants = yield* Effect.forEach(
+          Array.from({ length: options.count }, (_, index) => `tenant-${index + 1}`),
+          (name) =>
+            Effect.map(random.randomBytes(32), (bytes): Tenant => ({
+              name,
+              token: Redacted.make(`local_${Base64Url.encode(bytes)}`, { label: name })
+            }))
+        )
+        return yield* make(tenants)
+      })
+    )
+}
+
+const make = Effect.fnUntraced(function*(tenants: ReadonlyArray<Tenant>) {
+  const random = yield* SecureRandom.SecureRandom
+  const keys = yield* Ref.make<ReadonlyArray<ApiKey>>([])
+
+  const authenticate = Effect.fnUntraced(function*(authorization: string | undefined) {
+    if (authorization === undefined) return yield* Refusals.unauthenticated("Missing Authorization header")
+    const token = authorization.startsWith("Bearer ") ? authorization.slice(7) : authorization
+    if (token.startsWith("basilica_")) {
+      const key = (yield* Ref.get(keys)).find((one) => sameSecret(one.token, token))
+      if (key === undefined) return yield* Refusals.unauthenticated("Invalid API key")
+      const now = WireTime.utc(yield* Clock.currentTimeNanos)
+      yield* Ref.update(keys, (all) => all.map((one) => one.kid === key.kid ? { ...one, lastUsedAt: now } : one))
+      return { tenant: key.tenant, scopes: key.scopes, human: false }
+    }
+    const tenant = tenants.find((one) => sameSecret(Redacted.value(one.token), token))
+    if (tenant === undefined) return yield* Refusals.unauthenticated("Invalid token")
+    return { tenant: tenant.name, scopes: allScopes, human: true }
+  })
+
+  const createKey = Effect.fnUntraced(
+    function*(caller: Caller, name: string, scopes: ReadonlyArray<string> | undefined) {
+      const id = yield* random.randomBytes(16)
+      const secret = yield* random.randomBytes(32)
+      const key: ApiKey = {
+        tenant: caller.tenant,
+        kid: Hex.encode(id),
+        name,
+        token: `basilica_${Base64Url.encode(new Uint8Array([...id, ...secret]))}`,
+        scopes: scopes ?? caller.scopes,
+        createdAt: WireTime.utc(yield* Clock.currentTimeNanos),
+        lastUsedAt: null
+      }
+      const refusal = yield* Ref.modify(keys, (all) => {
+        const own = all.filter((one) => one.tenant === caller.tenant)
+        const problem = own.length >= maxKeys
+          ? `Maximum number of API keys (${maxKeys}) reached. Please delete an existing key first.`
+          : own.some((one) => one.name === name)
+          ? `API key with name '${name}' already exists`
+          : undefined
+        return problem === undefined ? [undefined, [key, ...all]] : [Refusals.conflict(problem), all]
+      })
+      if (refusal !== undefined) return yield* refusal
+      return { name, createdAt: key.createdAt, token: Redacted.make(key.token) }
+    }
+  )
+
+  return Tenants.of({
+    tenants,
+    authenticate,
+    createKey,
+    keys: (caller) =>
+      Effect.map(Ref.get(keys), (all) =>
+        all.filter((one) => one.tenant === caller.tenant)
+          .map(({ createdAt, kid, lastUsedAt, name }) => ({ kid, name, createdAt, lastUsedAt }))),
+    revokeKey: Effect.fnUntraced(function*(caller: Caller, name: string) {
+      if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) return yield* Refusals.badRequest("Invalid API key name")
+      const found = yield* Ref.modify(keys, (all) => {
+        const rest = all.filter((one) => one.tenant !== caller.tenant || one.name !== name)
+        return [rest.length < all.length, rest]
+      })
+      return found ? undefined : yield* Refusals.notFound(`API key with name '${name}' not found`)
+    })
+  })
+})
+
+/** Takes the same time wherever the two differ. */
+const sameSecret = (self: string, that: string): boolean => {
+  let difference = self.length ^ that.length
+  for (let index = 0; index < that.length; index++) difference |= self.charCodeAt(index) ^ that.charCodeAt(index)
+  return difference === 0
+}
