@@ -31,11 +31,15 @@ export * as Timestamp from "./schema/Timestamp.ts"
 export type { VolumeMount } from "./schema/VolumeMount.ts"
 export { ApiKeys, type CreatedApiKey } from "./services/ApiKeys.ts"
 export { Auth } from "./services/Auth.ts"
+export { DeployIntent, DeployJournal } from "./services/DeployJournal.ts"
 export {
   type DeployError,
   Deployments,
   type DeploymentsOptions,
+  type DeployOptions,
   type GetError,
+  type Reconciled,
+  type ReconcileOptions,
   type StopError,
   type WaitOptions,
   type WatchOptions

@@ -4,13 +4,16 @@
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Basilica from "./Basilica.ts"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { CallOptions } from "./promise/CallOptions.ts"
+import { beforeProcessEnds } from "./promise/processEnd.ts"
 import { Runner } from "./promise/Runner.ts"
 import type { ApiKey } from "./schema/ApiKey.ts"
 import type { Deployment } from "./schema/Deployment.ts"
@@ -38,8 +41,22 @@ export interface BasilicaClientOptions {
   readonly token?: string | undefined
   /** The deadline of a call, all attempts together. Default: 60 seconds. */
   readonly timeout?: Duration | undefined
-  /** The deadline of a deploy. Default: 16 minutes, above what the service takes at most. */
+  /** The deadline of a deploy. Default: 18 minutes, above what the service takes at most. */
   readonly deployTimeout?: Duration | undefined
+}
+
+/** How to deploy. */
+export interface DeployOptions extends CallOptions {
+  /** The deadline for everything. Default: the option `deployTimeout` of the client. */
+  readonly timeout?: Duration | undefined
+  /**
+   * Send the create a second time where the reply of the first was lost and no deployment is to be seen this long after.
+   * At least 16 minutes. Default: never.
+   *
+   * It makes no second *listed* deployment. A machine that the service started and never listed can be seen by no client:
+   * with this option you may pay for one, and get another.
+   */
+  readonly resubmitAfter?: Duration | undefined
 }
 
 /** How to wait for a deployment. */
@@ -88,9 +105,13 @@ export interface DeploymentsClient {
    * Rejects with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running
    * though no good reply came. If it is cancelled, what comes back is stopped; `close()` waits for that.
    */
-  deploy(config: DeploymentConfig, options?: CallOptions): Promise<Deployment>
-  /** Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end. */
-  scoped(config: DeploymentConfig, options?: CallOptions): Promise<ScopedDeployment>
+  deploy(config: DeploymentConfig, options?: DeployOptions): Promise<Deployment>
+  /**
+   * Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end, and
+   * `close()` stops what is still held, and so does a SIGINT, SIGTERM or SIGHUP to the process. Rejects there with
+   * `StopUnconfirmed` where nothing proves that it worked.
+   */
+  scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
   /** One deployment. Rejects with `NotFound` also after it was stopped. */
   get(id: string, options?: CallOptions): Promise<Deployment>
   /** Your deployments, without those that you stopped. */
@@ -140,10 +161,20 @@ export class BasilicaClient implements AsyncDisposable {
       get: (id, call) => runner.run(Executors.use((executors) => executors.get(id)), call)
     }
     this.deployments = {
-      deploy: (config, call) => runner.run(Deployments.use((deployments) => deployments.deploy(config)), call),
-      scoped: async (config, call) => {
-        const deployment = await this.deployments.deploy(config, call)
-        return { ...deployment, [Symbol.asyncDispose]: () => runner.run(stopIfThere(deployment.id)) }
+      deploy: (config, { signal, ...deploy } = {}) =>
+        runner.run(Deployments.use((deployments) => deployments.deploy(config, deploy)), { signal }),
+      scoped: async (config, { signal, ...deploy } = {}) => {
+        const scope = Scope.makeUnsafe()
+        const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
+        const stop = () => runner.finish(Scope.close(scope, Exit.void))
+        const release = beforeProcessEnds(() => this.close())
+        try {
+          const deployment = await runner.run(scoped, { signal })
+          return { ...deployment, [Symbol.asyncDispose]: () => stop().finally(release) }
+        } catch (error) {
+          release()
+          throw error
+        }
       },
       get: (id, call) => runner.run(Deployments.use((deployments) => deployments.get(id)), call),
       list: (filters, call) => runner.run(Deployments.use((deployments) => deployments.list(filters)), call),
@@ -201,9 +232,6 @@ const layerFrom = (options: BasilicaClientOptions): Layer.Layer<Basilica.Service
     }),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv()))
   )
-
-const stopIfThere = (id: string) =>
-  Deployments.use((deployments) => deployments.stop(id)).pipe(Effect.catchTag("NotFound", () => Effect.void))
 
 const secret = (redacted: Redacted.Redacted): Secret =>
   Object.defineProperty({ reveal: () => Redacted.value(redacted) }, "toString", { value: () => "<redacted>" })

@@ -28,8 +28,8 @@ exec "$@"
 export interface ProcessGroup {
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Waits until the command has ended. */
-  readonly exited: Effect.Effect<void>
+  /** Waits until the command has ended, and then until nothing of its group runs. */
+  readonly ended: Effect.Effect<void, ContainerFailure>
   /**
    * Asks the group to end, forces it after the grace, and succeeds when no process of it is left. May be called again,
    * and after the end.
@@ -74,9 +74,11 @@ export const start = Effect.fnUntraced(function*(options: {
       if (child.exitCode === null && child.signalCode === null) send(pid, name)
     })
 
-  const proveEmpty = Effect.gen(function*() {
+  const clear = Effect.gen(function*() {
     for (let tries = 0; tries < 500; tries++) {
       if (yield* isEmpty(pid)) return undefined
+      // Where the command has killed its own watcher. The number is still the group's, since it has members.
+      send(pid, "SIGKILL")
       yield* Effect.sleep("10 millis")
     }
     return yield* new ContainerFailure({ message: `processes of group ${pid} are still there` })
@@ -88,7 +90,7 @@ export const start = Effect.fnUntraced(function*(options: {
   return {
     stdout,
     stderr,
-    exited: Deferred.await(exited),
+    ended: Effect.andThen(Deferred.await(exited), clear),
     terminate: (grace) =>
       Effect.gen(function*() {
         yield* signal("SIGTERM")
@@ -96,7 +98,7 @@ export const start = Effect.fnUntraced(function*(options: {
         if (!(yield* endsWithin("10 seconds"))) {
           return yield* new ContainerFailure({ message: `process ${pid} does not end, although it was killed` })
         }
-        return yield* proveEmpty
+        return yield* clear
       })
   }
 })

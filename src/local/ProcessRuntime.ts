@@ -106,7 +106,7 @@ const start = Effect.fnUntraced(function*(
     ["stdout", "stderr"] as const,
     (name) => Effect.forkIn(write(group[name], LogLines.make(name, () => clock.currentTimeNanosUnsafe()), log), scope)
   )
-  const ended = yield* group.exited.pipe(
+  const ended = yield* Effect.ignore(group.ended, { log: "Error" }).pipe(
     Effect.andThen(drained([group.stdout, group.stderr], writers, log)),
     Effect.andThen(log.end),
     Effect.andThen(Effect.sync(() => {

@@ -36,6 +36,13 @@ export class Runner<R> {
     throw this.#errorOf(exit.cause, signal)
   }
 
+  /** Runs what needs nothing of the runtime, and may still run while it closes. */
+  async finish<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
+    const exit = await exitOf(Effect.runFork(effect))
+    if (Exit.isSuccess(exit)) return exit.value
+    throw this.#errorOf(exit.cause, undefined)
+  }
+
   /** Iterates a stream. Leaving the loop closes its connection, also while it waits for the next element. */
   iterate<A, E>(stream: Stream.Stream<A, E, R>, { signal }: CallOptions = {}): AsyncIterableIterator<A, undefined> {
     const scope = Scope.makeUnsafe()

@@ -28,4 +28,6 @@ export interface Deployment {
   readonly gpus: ReadonlyArray<GpuSpec>
   readonly cpu: CpuSpec | undefined
   readonly location: Location
+  /** `true` where the reply of the deploy was lost, and the deployment was found by looking. */
+  readonly reconciled?: boolean
 }

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as ImageReference from "./ImageReference.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
@@ -118,22 +119,28 @@ const Fields = Schema.Struct({
   noSsh: optional(Schema.Boolean, false)
 })
 
+/** The rules between fields. They take any input, so that they can be looked at while a field itself is wrong. */
+const between = (config: unknown) => {
+  if (!Predicate.isObject(config)) return []
+  const { executorId, gpu, noSsh, sshKey } = config as Partial<Record<keyof typeof Fields.Type, unknown>>
+  const problems: Array<{ readonly path: ReadonlyArray<string>; readonly issue: string }> = []
+  if ((executorId === undefined) === (gpu === undefined)) {
+    problems.push({ path: ["executorId"], issue: "and gpu choose the machine; allowed: exactly one of the two" })
+  }
+  if (sshKey === undefined && noSsh !== true) {
+    problems.push({ path: ["sshKey"], issue: "is missing; allowed: a public key, or noSsh: true to go without" })
+  }
+  return problems
+}
+
+/** The rules between the fields of a config, by themselves. */
+export const RulesBetweenFields = Schema.Unknown.check(Schema.makeFilter(between))
+
 /**
  * What the service takes. Decoding a `DeploymentConfig` with this schema fills in the defaults and refuses what the
  * service would refuse, drop or break. It is the one place where these rules stand.
  */
-export const DeploymentRules = Fields.check(
-  Schema.makeFilter((config) => {
-    const problems: Array<{ readonly path: ReadonlyArray<string>; readonly issue: string }> = []
-    if ((config.executorId === undefined) === (config.gpu === undefined)) {
-      problems.push({ path: ["executorId"], issue: "and gpu choose the machine; allowed: exactly one of the two" })
-    }
-    if (config.sshKey === undefined && !config.noSsh) {
-      problems.push({ path: ["sshKey"], issue: "is missing; allowed: a public key, or noSsh: true to go without" })
-    }
-    return problems
-  })
-)
+export const DeploymentRules = Fields.check(Schema.makeFilter(between))
 
 /** A deployment with every default filled in. */
 export type DeploymentRequest = typeof DeploymentRules.Type

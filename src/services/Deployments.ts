@@ -2,65 +2,103 @@
  * Deployments: what runs on the machines, and is billed while it does.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ApiError } from "../errors/ApiError.ts"
+import type { ApiError } from "../errors/ApiError.ts"
 import type { AuthenticationError } from "../errors/AuthenticationError.ts"
 import type { AuthorizationError } from "../errors/AuthorizationError.ts"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeploymentError } from "../errors/DeploymentError.ts"
 import { DeployOutcomeUnknown } from "../errors/DeployOutcomeUnknown.ts"
-import type { NetworkError } from "../errors/NetworkError.ts"
 import { NotFound } from "../errors/NotFound.ts"
-import type { RateLimited } from "../errors/RateLimited.ts"
 import { StopUnconfirmed } from "../errors/StopUnconfirmed.ts"
 import { TimeoutError } from "../errors/TimeoutError.ts"
 import type { Deployment } from "../schema/Deployment.ts"
 import type { DeploymentConfig } from "../schema/DeploymentConfig.ts"
-import { type DeploymentRequest, DeploymentRules, unquotedFields } from "../schema/DeploymentRules.ts"
+import {
+  type DeploymentRequest,
+  DeploymentRules,
+  RulesBetweenFields,
+  unquotedFields
+} from "../schema/DeploymentRules.ts"
 import { type DeploymentStatus, isFinal } from "../schema/DeploymentStatus.ts"
 import type { ListFilters } from "../schema/ListFilters.ts"
 import type { Listing } from "../schema/Listing.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
-import * as Timestamp from "../schema/Timestamp.ts"
-import {
-  fromRequest,
-  fromStartReply,
-  ListFilterRules,
-  StartRentalReply,
-  StartRentalRequest
-} from "../schema/wire/Rentals.ts"
+import { DeployOptionRules, ListFilterRules, ReconcileOptionRules, WaitOptionRules } from "../schema/wire/Rentals.ts"
+import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
+import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { getRental, listedStatus, listRentals, rentalStatus } from "./internal/Rentals.ts"
+import * as SafeCreate from "./internal/SafeCreate.ts"
 import { type LogError, LogStream } from "./LogStream.ts"
-import { type CallError, decodeWith, type OnRefusal, Transport } from "./Transport.ts"
+import { type CallError, Transport } from "./Transport.ts"
 
-/** What a deploy may fail with. Every other failure leaves its outcome unknown, and is reported as that. */
-export type DeployError =
-  | ConfigurationError
-  | AuthenticationError
-  | AuthorizationError
-  | RateLimited
-  | NetworkError
-  | TimeoutError
-  | DeploymentError
-  | DeployOutcomeUnknown
+/**
+ * What a deploy may fail with. `DeployOutcomeUnknown` says that a machine may be running; with every other error nothing
+ * was done.
+ */
+export type DeployError = ConfigurationError | CallError | DeploymentError | DeployOutcomeUnknown
 
 /** What a stop may fail with. Everything that is not certain is `StopUnconfirmed`. */
 export type StopError = ConfigurationError | AuthenticationError | AuthorizationError | NotFound | StopUnconfirmed
 
 /** What asking about one deployment may fail with. */
 export type GetError = ConfigurationError | CallError | NotFound
+
+/** How to deploy. */
+export interface DeployOptions {
+  /** The deadline for everything. Default: the option `deployTimeout` of the layer. */
+  readonly timeout?: Duration.Input | undefined
+  /**
+   * Send the create a second time where the reply of the first was lost and no deployment is to be seen this long after.
+   * At least 16 minutes. Default: never.
+   *
+   * It makes no second *listed* deployment. A machine that the service started and never listed can be seen by no client:
+   * with this option you may pay for one, and get another.
+   */
+  readonly resubmitAfter?: Duration.Input | undefined
+}
+
+/** How to finish what a crash left. */
+export interface ReconcileOptions {
+  /**
+   * What to do with a deployment whose reply was lost in the crash. Default: `"stop"`. Those that were `scoped` are
+   * stopped in any case: the scope that held them is gone.
+   */
+  readonly found?: "stop" | "adopt" | undefined
+  /**
+   * How long to look for a deployment that is not to be seen. Default: until 16 minutes after its request was sent, when
+   * the service is done with it. What is cut short stays in the journal.
+   */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** What became of a deploy that a crash left behind. */
+export type Reconciled =
+  /** It was running, or may have been, and was stopped. */
+  | { readonly _tag: "Stopped"; readonly intent: DeployIntent; readonly id: string }
+  /** It runs, and is yours to stop. */
+  | { readonly _tag: "Adopted"; readonly intent: DeployIntent; readonly deployment: Deployment }
+  /** The service made nothing of it that can be listed. */
+  | { readonly _tag: "NotCreated"; readonly intent: DeployIntent }
+  /** It is not certain; it stays in the journal. */
+  | {
+    readonly _tag: "Unresolved"
+    readonly intent: DeployIntent
+    readonly candidates: ReadonlyArray<string>
+    readonly reason: string
+  }
 
 /** How to wait for a deployment. */
 export interface WaitOptions {
@@ -79,8 +117,8 @@ export interface WatchOptions {
 /** Options of {@link Deployments.layer}. */
 export interface DeploymentsOptions {
   /**
-   * The deadline of a deploy. Default: 16 minutes, above the 15 that the service takes at most: a shorter one makes
-   * outcomes unknown that the service would still have told.
+   * The deadline of a deploy. Default: 18 minutes: 16 for the service, which takes 15 at most, and 2 to look what became
+   * of a request that was not answered. A shorter one makes outcomes unknown that the service would still have told.
    */
   readonly deployTimeout?: Duration.Input | undefined
 }
@@ -91,11 +129,15 @@ export class Deployments extends Context.Service<Deployments, {
    * Deploys a container. The request is sent once, whatever happens; the call returns when the container runs, which can
    * take minutes.
    *
-   * Fails with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running
-   * though no good reply came, and with the other errors only where nothing was done. If it is interrupted, the request
-   * is left to finish in the background and what comes back is stopped; closing the layer waits for that.
+   * With `gpu`, a machine that fits is chosen first, at random. Where the reply is lost, the list of deployments is looked
+   * at for up to 2 minutes (10 seconds after an error of the service itself): exactly one new deployment of this image on this machine is the one, and comes back with
+   * `reconciled: true`.
+   *
+   * Fails with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running,
+   * and with the other errors only where nothing was done. If it is interrupted, the request is left to finish in the
+   * background and what comes back is stopped; closing the layer waits for that.
    */
-  deploy(config: DeploymentConfig): Effect.Effect<Deployment, DeployError>
+  deploy(config: DeploymentConfig, options?: DeployOptions): Effect.Effect<Deployment, DeployError>
   /** One deployment. `NotFound` also after it was stopped. */
   get(id: string): Effect.Effect<Deployment, GetError>
   /** Your deployments, without those that you stopped. What cannot be understood is in `invalid`, beside the others. */
@@ -123,7 +165,12 @@ export class Deployments extends Context.Service<Deployments, {
    * Deploys, and stops the deployment when the scope closes, also on failure and interruption. A stop that is not
    * certain then is logged and ends the scope with a defect: it must not pass in silence.
    */
-  scoped(config: DeploymentConfig): Effect.Effect<Deployment, DeployError, Scope.Scope>
+  scoped(config: DeploymentConfig, options?: DeployOptions): Effect.Effect<Deployment, DeployError, Scope.Scope>
+  /**
+   * Finishes what a crash of this program left: call it at the start. Needs a `DeployJournal`; without one there is
+   * nothing to do. Each deploy that was begun and not finished is looked for, and stopped or adopted.
+   */
+  reconcile(options?: ReconcileOptions): Effect.Effect<ReadonlyArray<Reconciled>, ConfigurationError>
 }>()("basilica-sdk/services/Deployments") {
   static readonly layer = (
     options: DeploymentsOptions = {}
@@ -133,97 +180,89 @@ export class Deployments extends Context.Service<Deployments, {
 const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   const transport = yield* Transport
   const logStream = yield* LogStream
-  const deployTimeout = options.deployTimeout ?? "16 minutes"
+  const journal = yield* Effect.serviceOption(DeployJournal)
+  const deployTimeout = Duration.fromInputUnsafe(options.deployTimeout ?? "18 minutes")
 
   /** What is still done for deploys that nobody waits for any more. It ends before the layer does. */
   const abandoned = new Set<Fiber.Fiber<unknown, unknown>>()
-  yield* Effect.addFinalizer(() => Effect.suspend(() => Fiber.awaitAll([...abandoned])))
-
-  const create = Effect.fnUntraced(function*(request: DeploymentRequest) {
-    const sentAt = DateTime.formatIso(yield* DateTime.now)
-    return yield* transport.request<Deployment, DeploymentError>({
-      operation: "Deployments.deploy",
-      method: "POST",
-      path: ["rentals"],
-      body: encodeRequest(fromRequest(request)),
-      scope: "rentals:create",
-      timeout: deployTimeout,
-      decode: (body) => Result.map(decodeStartReply(body), (reply) => fromStartReply(reply, request)),
-      onRefusal
-    }).pipe(Effect.catch((error): Effect.Effect<never, DeployError> => {
-      switch (error._tag) {
-        case "ApiError":
-        case "InvalidResponse":
-          return unknownOutcome(request, sentAt, error)
-        case "NetworkError":
-        case "TimeoutError":
-          return error.outcome === "none" ? Effect.fail(error) : unknownOutcome(request, sentAt, error)
-        default:
-          return Effect.fail(error)
-      }
-    }))
-  })
-
-  const unknownOutcome = Effect.fnUntraced(function*(request: DeploymentRequest, sentAt: string, error: Error) {
-    // A minute of grace, because the service's clock is not ours.
-    const earliest = DateTime.formatIso(DateTime.subtract(DateTime.makeUnsafe(sentAt), { minutes: 1 }))
-    const candidates = yield* listRentals(transport, "Deployments.deploy", {}).pipe(
-      Effect.map(({ items }) =>
-        items.filter((deployment) =>
-          deployment.image === request.image
-          && (request.executorId === undefined || deployment.executorId === request.executorId)
-          && !isFinal(deployment.status)
-          && Timestamp.compare(deployment.createdAt ?? sentAt, earliest) >= 0
-        )
-      ),
-      Effect.orElseSucceed(() => [])
+  /** What scopes hold. What they still hold when the layer closes is stopped then: nobody could do it later. */
+  const held = new Set<SafeCreate.Created>()
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => Effect.forEach([...held], stopHeld, { concurrency: 8 })).pipe(
+      Effect.andThen(Effect.suspend(() => Fiber.awaitAll([...abandoned])))
     )
-    return yield* Effect.fail(
-      new DeployOutcomeUnknown({
-        operation: "Deployments.deploy",
-        executorId: request.executorId,
-        image: request.image,
-        sentAt,
-        candidates: candidates.map((deployment) => deployment.id),
-        reason: summary(error)
-      })
-    )
-  })
+  )
 
-  const deploy = Effect.fn("Deployments.deploy")(function*(config: DeploymentConfig) {
+  const safe = SafeCreate.make(transport, Option.getOrUndefined(journal))
+
+  /** The create runs on its own, out of reach of interruption: cutting it could leave a machine that no list shows. */
+  const begin = Effect.fnUntraced(function*(config: DeploymentConfig, options: DeployOptions, held: boolean) {
     const request = yield* readConfig(config)
+    yield* readDeployOptions(options)
+    const { timeout = deployTimeout } = options
+    const resubmitAfter = options.resubmitAfter === undefined
+      ? undefined
+      : Duration.fromInputUnsafe(options.resubmitAfter)
     yield* Effect.annotateCurrentSpan({ image: request.image, executor: request.executorId ?? "any" })
     yield* warnOfUnquoted(request)
-    // Cutting the request could leave a machine that no list shows, so it runs on its own, out of reach of interruption.
+    const create = safe.create(request, {
+      timeout: Duration.sum(Duration.fromInputUnsafe(timeout), resubmitAfter ?? Duration.zero),
+      held,
+      resubmitAfter
+    })
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
-        Effect.forkDetach(create(request), { startImmediately: true, uninterruptible: false }),
+        Effect.forkDetach(create, { startImmediately: true, uninterruptible: false }),
         (creating) => Effect.onInterrupt(restore(Fiber.join(creating)), () => abandon(creating))
       )
     )
   })
 
-  const abandon = Effect.fnUntraced(function*(creating: Fiber.Fiber<Deployment, DeployError>) {
+  const deploy = Effect.fn("Deployments.deploy")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
+    return (yield* begin(config, options, false)).deployment
+  })
+
+  const scoped = Effect.fn("Deployments.scoped")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
+    const { deployment } = yield* Effect.acquireRelease(
+      Effect.tap(begin(config, options, true), (created) => Effect.sync(() => held.add(created))),
+      stopHeld
+    )
+    return deployment
+  })
+
+  const stopHeld = (created: SafeCreate.Created) =>
+    Effect.suspend(() => held.delete(created) ? stopCreated(created) : Effect.void)
+
+  const stopCreated = ({ deployment, key }: SafeCreate.Created) =>
+    Effect.andThen(stopOrDie(deployment.id), safe.forget(key))
+
+  const abandon = Effect.fnUntraced(function*(creating: Fiber.Fiber<SafeCreate.Created, DeployError>) {
     const cleaning = yield* Effect.forkDetach(stopWhatComesBack(creating), { startImmediately: true })
     abandoned.add(cleaning)
     cleaning.addObserver(() => abandoned.delete(cleaning))
   })
 
-  const stopWhatComesBack = Effect.fnUntraced(function*(creating: Fiber.Fiber<Deployment, DeployError>) {
+  const stopWhatComesBack = Effect.fnUntraced(function*(creating: Fiber.Fiber<SafeCreate.Created, DeployError>) {
     const exit = yield* Fiber.await(creating)
     const error = Exit.isSuccess(exit) ? undefined : Cause.squash(exit.cause)
-    if (Exit.isSuccess(exit)) yield* stopOrDie(exit.value.id)
+    if (Exit.isSuccess(exit)) yield* stopCreated(exit.value)
     else if (error instanceof DeployOutcomeUnknown) yield* Effect.logError(`An interrupted deploy: ${error.message}`)
   })
 
   const stop = Effect.fn("Deployments.stop")(function*(id: string) {
     yield* readStopId(id)
     yield* Effect.annotateCurrentSpan("deployment", id)
-    yield* transport.request<void, NotFound>({
+    yield* Deadline.within(transport.timeout)(stopAndProve(id))
+  })
+
+  const stopAndProve = (id: string): Effect.Effect<void, StopError> =>
+    transport.request<void, NotFound>({
       operation: "Deployments.stop",
       method: "DELETE",
       path: ["rentals", id],
       scope: "rentals:stop",
+      // A third of the time is kept for looking whether it worked.
+      timeout: Duration.times(transport.timeout, 2 / 3),
       decode: () => Result.void,
       onRefusal: ({ mayHaveRun, operation, requestId, status }) => {
         if (status !== 404) return undefined
@@ -241,12 +280,11 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
           return proveStopped(id, error)
       }
     }))
-  })
 
-  const proveStopped = (id: string, error: Error): Effect.Effect<void, StopUnconfirmed> => {
+  const proveStopped = (id: string, error: CallError): Effect.Effect<void, StopUnconfirmed> => {
     const unconfirmed = (lastSeen?: DeploymentStatus) =>
       Effect.fail(
-        new StopUnconfirmed({ operation: "Deployments.stop", id, reason: summary(error), lastSeen })
+        new StopUnconfirmed({ operation: "Deployments.stop", id, reason: SafeCreate.summary(error), lastSeen })
       )
     return rentalStatus(transport, "Deployments.stop", id).pipe(
       Effect.matchEffect({
@@ -255,6 +293,51 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       })
     )
   }
+
+  const reconcile = Effect.fn("Deployments.reconcile")(function*(options: ReconcileOptions = {}) {
+    yield* readReconcileOptions(options)
+    const { found = "stop", timeout } = options
+    if (Option.isNone(journal)) return []
+    const left = (yield* journal.value.open).filter(({ key }) => !safe.working.has(key))
+    return yield* Effect.forEach(left, (intent) => finish(intent, found, timeout), { concurrency: 8 })
+  })
+
+  /** Finishes one intent that a crash left. */
+  const finish = Effect.fnUntraced(function*(
+    intent: DeployIntent,
+    found: "stop" | "adopt",
+    timeout: Duration.Input | undefined
+  ): Effect.fn.Return<Reconciled> {
+    const age = (yield* Clock.currentTimeMillis) - Date.parse(intent.sentAt)
+    const wait = timeout === undefined
+      ? Duration.millis(Math.max(0, serviceMillis - age))
+      : Duration.fromInputUnsafe(timeout)
+    const listed = intent.id === undefined ? yield* SafeCreate.look(transport, intent, wait) : []
+    const [only, ...others] = listed
+    if (others.length > 0) {
+      return { _tag: "Unresolved", intent, candidates: listed.map(({ id }) => id), reason: "several may be the one" }
+    }
+    if (intent.id === undefined && only === undefined) {
+      if (age + Duration.toMillis(wait) < serviceMillis) {
+        return { _tag: "Unresolved", intent, candidates: [], reason: "the service may still be working on it" }
+      }
+      yield* safe.forget(intent.key)
+      return { _tag: "NotCreated", intent }
+    }
+    if (only !== undefined && found === "adopt") {
+      yield* safe.forget(intent.key)
+      return { _tag: "Adopted", intent, deployment: yield* SafeCreate.adopt(transport, only) }
+    }
+    const id = intent.id ?? only?.id ?? ""
+    return yield* stop(id).pipe(
+      Effect.catchTag("NotFound", () => Effect.void),
+      Effect.andThen(safe.forget(intent.key)),
+      Effect.as<Reconciled>({ _tag: "Stopped", intent, id }),
+      Effect.catch((error) =>
+        Effect.succeed<Reconciled>({ _tag: "Unresolved", intent, candidates: [id], reason: error.message })
+      )
+    )
+  })
 
   /** Stops where nobody can be told of a failure but by a log and a defect. */
   const stopOrDie = (id: string): Effect.Effect<void> =>
@@ -268,17 +351,16 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   const status = Effect.fn("Deployments.status")(function*(id: string) {
     yield* readStatusId(id)
     yield* Effect.annotateCurrentSpan("deployment", id)
-    return yield* rentalStatus(transport, "Deployments.status", id)
+    return yield* Deadline.within(transport.timeout)(rentalStatus(transport, "Deployments.status", id))
   })
 
-  const watch = (
-    id: string,
-    { interval = "5 seconds" }: WatchOptions = {}
-  ): Stream.Stream<DeploymentStatus, GetError> =>
-    Stream.unwrap(Effect.map(readWatchId(id), () => {
+  const watch = (id: string, options: WatchOptions = {}): Stream.Stream<DeploymentStatus, GetError> =>
+    Stream.unwrap(Effect.map(Effect.andThen(readWatchId(id), readWatchOptions(options)), () => {
+      const { interval = "5 seconds" } = options
       let seen = false
       let failures = 0
       const look = rentalStatus(transport, "Deployments.watch", id).pipe(
+        Deadline.within(transport.timeout),
         Effect.tap(() =>
           Effect.sync(() => {
             seen = true
@@ -301,6 +383,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     const operation = "Deployments.waitUntilRunning"
     const { interval = "2 seconds", timeout = "15 minutes" } = wait
     yield* readWaitId(id)
+    yield* readWaitOptions(wait)
     yield* Effect.annotateCurrentSpan("deployment", id)
     let lastSeen: DeploymentStatus | undefined
 
@@ -366,46 +449,31 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     logs: (id, log = {}) => logStream.follow(id, { follow: false, ...log }),
     watch,
     waitUntilRunning,
-    scoped: (config) => Effect.acquireRelease(deploy(config), ({ id }) => stopOrDie(id))
+    scoped,
+    reconcile
   })
 })
 
-const readConfig = reader("Deployments.deploy", DeploymentRules, "config")
+const readConfig = reader("Deployments.deploy", DeploymentRules, "config", RulesBetweenFields)
 const readFilters = reader("Deployments.list", ListFilterRules, "filters")
 const readGetId = readId("Deployments.get")
 const readStatusId = readId("Deployments.status")
 const readStopId = readId("Deployments.stop")
 const readWatchId = readId("Deployments.watch")
 const readWaitId = readId("Deployments.waitUntilRunning")
-const decodeStartReply = decodeWith(StartRentalReply)
-const encodeRequest = Schema.encodeSync(StartRentalRequest)
+const readDeployOptions = reader("Deployments.deploy", DeployOptionRules, "options")
+const readReconcileOptions = reader("Deployments.reconcile", ReconcileOptionRules, "options")
+const readWaitOptions = reader("Deployments.waitUntilRunning", WaitOptionRules, "options")
+const readWatchOptions = reader("Deployments.watch", WaitOptionRules, "options")
+
+/** The service works on a deploy for 15 minutes at most; one more for clocks and networks. */
+const serviceMillis = 16 * 60_000
 
 /** A deployment that was seen and is not found any more: it was stopped. */
 const gone: DeploymentStatus = { _tag: "Stopped", raw: "not found" }
 
 /** Five tries within about 15 seconds. */
 const insistent = Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 4 }))
-
-/** 401, 403, 408 and 429 have their own meaning; every other 4xx is the service's no. */
-const onRefusal: OnRefusal<Deployment, DeploymentError> = ({ code, operation, reason, requestId, status }) =>
-  status < 400 || status >= 500 || [401, 403, 408, 429].includes(status) ? undefined : Result.fail(
-    new DeploymentError({
-      operation,
-      reason: reason === "" ? `the service refused it (${status})` : `${reason} (${status})`,
-      remedy: status === 404
-        ? "Executors.listAvailable shows which machines are free."
-        : "Correct the config; nothing was deployed.",
-      status,
-      code,
-      outcome: "none",
-      requestId
-    })
-  )
-
-const summary = (error: Error): string => {
-  if (!(error instanceof ApiError)) return error.message
-  return `the service answered ${error.status}${error.reason === "" ? "" : `, saying: ${error.reason}`}`
-}
 
 const warnOfUnquoted = (request: DeploymentRequest): Effect.Effect<void> => {
   const fields = unquotedFields(request)

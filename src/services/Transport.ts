@@ -30,8 +30,10 @@ import { TimeoutError } from "../errors/TimeoutError.ts"
 import { Auth } from "./Auth.ts"
 import { CallProgress } from "./CallProgress.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
+import * as Deadline from "./internal/Deadline.ts"
 import { fromPublicRefusal, fromRefusal, fromTransport, readRefusal, type Refusal } from "./internal/Failure.ts"
 import * as Metrics from "./internal/Metrics.ts"
+import * as RetryBudget from "./internal/RetryBudget.ts"
 
 /** What any call may fail with, whatever it does. */
 export type CallError =
@@ -102,7 +104,7 @@ export interface TransportOptions {
   /** The deadline of a call, all attempts together. Default: 60 seconds. A deploy has its own. */
   readonly timeout?: Duration.Input | undefined
   /**
-   * When an idempotent call is sent again; its input is the error. Default: {@link defaultRetrySchedule}. A `Retry-After`
+   * When an idempotent call is sent again; its input is the error. All calls of a client share a budget for it. Default: {@link defaultRetrySchedule}. A `Retry-After`
    * of the service makes a delay longer, up to 60 seconds, whatever the schedule says.
    */
   readonly retry?: Schedule.Schedule<unknown, CallError> | undefined
@@ -121,6 +123,8 @@ export class Transport extends Context.Service<Transport, {
    * connection closes with the stream.
    */
   open<E extends Tagged = never>(call: OpenCall<E>): Effect.Effect<OpenReply, CallError | E, Scope.Scope>
+  /** The deadline of a call that names none. */
+  readonly timeout: Duration.Duration
   /** For calls that the SDK does not cover: knows the base URL and the token; retries nothing, limits nothing. */
   readonly client: HttpClient.HttpClient.With<HttpClientError.HttpClientError | AuthenticationError>
 }>()("basilica-sdk/services/Transport") {
@@ -165,7 +169,10 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   const http = yield* HttpClient.HttpClient
   const auth = yield* Auth
   const baseUrl = yield* Effect.fromResult(BaseUrl.parse(options.baseUrl ?? BaseUrl.defaultBaseUrl))
-  const defaultTimeout = options.timeout ?? "60 seconds"
+  const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
+  const timeoutMillis = (call: Request): number =>
+    Duration.toMillis(call.timeout === undefined ? timeout : Duration.fromInputUnsafe(call.timeout))
+  const budget = RetryBudget.make()
   const maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024
   const schedule = (options.retry ?? defaultRetrySchedule).pipe(
     Schedule.modifyDelay(({ duration, input }) => {
@@ -304,39 +311,42 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   ): Effect.Effect<A, E | TimeoutError, R> =>
     Effect.suspend(() => {
       const progress: CallProgress = { phase: "headers" }
-      const timeout = Duration.fromInputUnsafe(call.timeout ?? defaultTimeout)
       let attempts = 0
       let mayHaveRun = false
+      let lastCost = 0
       const one = Effect.suspend(() => {
         attempts++
         const run = once({ progress, mayHaveRun })
         return attempts === 1 ? run : Effect.andThen(Metrics.countRetry(call.operation), run)
       })
       const again = (error: E) => {
-        if (!isRetryable(error)) return false
+        if (!isRetryable(error)) return Effect.succeed(false)
         mayHaveRun ||= error.outcome !== "none"
         progress.phase = "backoff"
-        return true
+        return Effect.map(budget.pay(error._tag), (cost) => {
+          lastCost = cost
+          return cost > 0
+        })
       }
       const all = call.method !== "POST" && call.idempotent !== false
         ? Effect.retry(one, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
         : one
-      return all.pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
+      return Effect.flatMap(Deadline.left(timeoutMillis(call)), ({ millis, totalMillis }) =>
+        Effect.timeoutOrElse(all, {
+          duration: millis,
           orElse: () =>
             Effect.fail(
               new TimeoutError({
                 operation: call.operation,
                 phase: progress.phase,
-                afterMillis: Duration.toMillis(timeout),
+                afterMillis: totalMillis,
                 outcome: changes(call) && (mayHaveRun || progress.phase !== "connect") ? "unknown" : "none"
               })
             )
-        }),
-        Effect.tap(() => Metrics.countCall(call.operation, "ok")),
-        Effect.tapError((error) => Metrics.countCall(call.operation, error._tag))
-      )
+        })).pipe(
+          Effect.tap(() => Effect.andThen(budget.refund(lastCost), Metrics.countCall(call.operation, "ok"))),
+          Effect.tapError((error) => Metrics.countCall(call.operation, error._tag))
+        )
     })
 
   const client = http.pipe(
@@ -353,6 +363,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
 
   return Transport.of({
     client,
+    timeout,
     request: (call) => limited(call, (one) => attempt(call, one, sendAuthenticated, fromRefusal)),
     requestPublic: (call) => limited(call, (one) => attempt(call, one, sendPublic, fromPublicRefusal)),
     open: (call) =>

@@ -6,7 +6,8 @@
  * ```ts
  * import { Deployments } from "basilica-sdk"
  * import { Fixture, Mock } from "basilica-sdk/testing"
- * import * as Effect from "effect/Effect"
+ * import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
  * import * as Stream from "effect/Stream"
  *
  * const layer = Mock.deployments({
@@ -18,6 +19,7 @@
  * Effect.runPromise(Effect.provide(program, layer))
  * ```
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -48,6 +50,7 @@ export const deployments = (given: Partial<Deployments["Service"]>): Layer.Layer
       watch: () => Stream.fromEffect(absent("watch", "() => Stream.make({ _tag: \"Running\", raw: \"active\" })")),
       waitUntilRunning: () => absent("waitUntilRunning", one),
       scoped: () => absent("scoped", one),
+      reconcile: () => absent("reconcile", "() => Effect.succeed([])"),
       ...given
     })
   )
@@ -128,6 +131,7 @@ export const transport = (given: Partial<Transport["Service"]>): Layer.Layer<Tra
       requestPublic: () => absent("requestPublic", "(call) => Effect.fromResult(call.decode({ ... }))"),
       open: () =>
         absent("open", "() => Effect.succeed({ status: 200, contentType: \"text/event-stream\", body: Stream.empty })"),
+      timeout: Duration.seconds(60),
       client: HttpClient.makeWith<never, never, HttpClientError.HttpClientError | AuthenticationError, never>(
         () => absent("client", "HttpClient.make((request) => ...)"),
         Effect.succeed

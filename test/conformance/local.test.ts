@@ -6,14 +6,16 @@ import { fileURLToPath } from "node:url"
 import { conformance, Ground } from "./suite.ts"
 
 const services = Layer.unwrap(
-  LocalBasilica.use(({ token, url }) => Effect.succeed(Basilica.layer({ baseUrl: url, token })))
+  LocalBasilica.use(({ token, url }) =>
+    Effect.succeed(Basilica.layer({ baseUrl: url, token, deployTimeout: "4 seconds" }))
+  )
 )
 
 const ground = Layer.effect(
   Ground,
   LocalBasilica.use(({ running, tenants, url }) =>
     Effect.map(Effect.fromNullishOr(tenants[1]), (other) => ({
-      as: (token) => Layer.fresh(Basilica.layer({ baseUrl: url, token })),
+      as: (token) => Basilica.layer({ baseUrl: url, token }),
       otherToken: other.token,
       running: Effect.map(running, (rentals) => rentals.length)
     }))

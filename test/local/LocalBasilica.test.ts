@@ -78,6 +78,15 @@ describe("a command", () => {
       yield* gone(pid)
     }))
 
+  it.live("that has killed its watcher leaves nothing behind either", () =>
+    Effect.gen(function*() {
+      const { messages, run } = yield* local()
+      const killOthers = "kill -KILL $(ps -A -o pid=,pgid= | awk -v group=$$ '$2 == group && $1 != group { print $1 }')"
+      const { json } = yield* run(sh(`exec 2>/dev/null; ${killOthers}; sleep 305 & echo $!`))
+      const [pid = ""] = yield* messages(json.rental_id)
+      assert.isFalse(yield* isAlive(pid))
+    }))
+
   it.live("that leaves its group and holds its output open does not hold up the end", () =>
     Effect.gen(function*() {
       const { messages, run } = yield* local()
@@ -308,8 +317,13 @@ describe("ports", () => {
       )
     }))
 
-  it.live("of SSH are named, and lead to nobody", () =>
+  it.live("of SSH are named, and lead to nobody, not even to this machine's own server", () =>
     Effect.gen(function*() {
+      const own = Net.createServer((socket) => socket.end("SSH-2.0-own")).on("error", () => undefined).listen(
+        22,
+        "127.0.0.1"
+      )
+      yield* Effect.addFinalizer(() => Effect.sync(() => own.close()))
       const { run } = yield* local()
       const { json } = yield* run(sh("sleep 300"), { no_ssh: false })
       const [, port = ""] = /^root@127\.0\.0\.1:(\d+)$/.exec(json.ssh_credentials) ?? []
@@ -389,6 +403,19 @@ describe("the server", () => {
       assert.match(headers["content-type"] ?? "", /^text\/html/)
       assert.match(String(headers["content-security-policy"]), /^default-src 'none'; /)
       assert.notMatch(text, /<(?:script|link|img)[^>]+(?:src|href)=/)
+    }))
+
+  it.live("ends in spite of a client that does not finish its request", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { url } = yield* Scope.provide(local(), scope)
+      const socket = Net.connect(Number(new URL(url).port), "127.0.0.1")
+      const closed = new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve))
+      yield* Effect.promise(() =>
+        new Promise<void>((resolve) => socket.write("GET /health HTTP/1.1\r\n", () => resolve()))
+      )
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.promise(() => closed)
     }))
 
   it.live("leaves no temporary directory", () =>

@@ -1,14 +1,15 @@
 import * as Chosen from "#http-client"
 import { assert, describe, it } from "@effect/vitest"
-import { Basilica, Deployments, Executors } from "basilica-sdk"
+import { Basilica, Deployments, Executors, Transport } from "basilica-sdk"
 import { NodeHttpClient } from "basilica-sdk/node"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Result } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { Agent, setGlobalDispatcher } from "undici"
 import { atOnce } from "../support/client.ts"
 import { json, scriptedServer, started } from "../support/ScriptedServer.ts"
 
 const config = { executorId: "e", image: "ubuntu", noSsh: true }
+const noRentals = { rentals: [], total_count: 0 }
 const deploy = Deployments.use((deployments) => deployments.deploy(config))
 
 describe("the transport on Node", () => {
@@ -21,11 +22,14 @@ describe("the transport on Node", () => {
       // Undici checks its limits about once a second; three seconds of silence are beyond an injected limit of one.
       const server = yield* scriptedServer((response, { method }) => {
         if (method === "POST") setTimeout(() => json(response, 200, started), 3000)
-        else json(response, 200, { rentals: [], total_count: 0 })
+        else json(response, 200, noRentals)
       })
       const over = (http: typeof NodeHttpClient.layer) =>
         deploy.pipe(Effect.provide(
-          Layer.provide(Basilica.layerHttpClient({ baseUrl: server.url, token: "t", retry: atOnce }), http)
+          Layer.provide(
+            Basilica.layerHttpClient({ baseUrl: server.url, token: "t", retry: atOnce, deployTimeout: "5 seconds" }),
+            http
+          )
         ))
       const [limited, owned] = yield* Effect.all([
         Effect.flip(over(NodeHttpClient.layerOptions({ headersTimeout: 1000, bodyTimeout: 1000 }))),
@@ -50,19 +54,24 @@ describe("the transport on Node", () => {
 
   it.live("knows connecting from waiting, so that a deploy that never left is known as that", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer(() => {})
+      const server = yield* scriptedServer((response, { method }) => {
+        if (method === "GET") json(response, 200, noRentals)
+      })
       const waiting = yield* deploy.pipe(
         Effect.provide(
-          Basilica.layer({ baseUrl: server.url, token: "t", deployTimeout: "100 millis", timeout: "100 millis" })
+          Basilica.layer({ baseUrl: server.url, token: "t", deployTimeout: "900 millis" })
         ),
         Effect.flip
       )
       assert.strictEqual(waiting._tag, "DeployOutcomeUnknown")
       // 192.0.2.1 would be a black hole, but no test leaves this machine: a connector that never connects stands for it.
       const blackHole = NodeHttpClient.layerOptions({ connect: () => {} })
-      const connecting = yield* deploy.pipe(
+      const post = Transport.use((transport) =>
+        transport.request({ operation: "post", method: "POST", path: ["rentals"], decode: Result.succeed })
+      )
+      const connecting = yield* post.pipe(
         Effect.provide(Layer.provide(
-          Basilica.layerHttpClient({ baseUrl: server.url, token: "t", deployTimeout: "100 millis" }),
+          Basilica.layerHttpClient({ baseUrl: server.url, token: "t", timeout: "100 millis" }),
           blackHole
         )),
         Effect.flip
@@ -72,7 +81,9 @@ describe("the transport on Node", () => {
 
   it.live("can be replaced by the user's own", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response) => json(response, 200, started))
+      const server = yield* scriptedServer((response, { method }) =>
+        json(response, 200, method === "GET" ? noRentals : started)
+      )
       const deployment = yield* deploy.pipe(Effect.provide(Layer.provide(
         Basilica.layerHttpClient({ baseUrl: server.url, token: "t" }),
         FetchHttpClient.layer

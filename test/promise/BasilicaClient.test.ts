@@ -11,6 +11,7 @@ import {
   TimeoutError
 } from "basilica-sdk/promise"
 import { Effect, Exit, Scope } from "effect"
+import type { ServerResponse } from "node:http"
 import { inspect } from "node:util"
 import { afterEach, assert, describe, it, vi } from "vitest"
 import {
@@ -46,6 +47,7 @@ const rejection = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(() => assert.fail("did not reject"), (error: unknown) => error)
 
 const config = { executorId: "2f0c6a3e", image: "ubuntu:24.04", noSsh: true }
+const noRentals = (response: ServerResponse) => json(response, 200, { rentals: [], total_count: 0 })
 const endlessLog: Answer = (response, { url }) => {
   if (!url.includes("/logs")) return json(response, 200, rental("active"))
   response.writeHead(200, { "content-type": "text/event-stream" })
@@ -93,13 +95,16 @@ describe("BasilicaClient", () => {
     )
     assert.lengthOf((await basilica.apiKeys.list()).items, 1)
     assert.isUndefined(await basilica.apiKeys.revoke("ci"))
-    assert.lengthOf(server.received, 12)
+    assert.lengthOf(server.received, 13)
   })
 
   it("rejects with the same errors, by instanceof and by _tag", async () => {
-    const { basilica } = await start((response, { method }) =>
-      method === "POST" ? envelope(response, 400, "BASILICA_API_BAD_REQUEST", "Bad request: no") : bare(response, 404)
-    )
+    const { basilica } = await start((response, { method, url }) => {
+      if (url === "/rentals" && method === "GET") return noRentals(response)
+      return method === "POST"
+        ? envelope(response, 400, "BASILICA_API_BAD_REQUEST", "Bad request: no")
+        : bare(response, 404)
+    })
     const gone = await rejection(basilica.deployments.get(rentalId))
     assert.instanceOf(gone, NotFound)
     assert.instanceOf(gone, Error)
@@ -159,6 +164,7 @@ describe("BasilicaClient", () => {
     let answer = () => {}
     const { basilica, server } = await start((response, { method }) => {
       if (method === "DELETE") return bare(response, 204)
+      if (method === "GET") return noRentals(response)
       answer = () => json(response, 200, started)
       return controller.abort()
     })
@@ -167,19 +173,20 @@ describe("BasilicaClient", () => {
     const closed = basilica.close()
     answer()
     await closed
-    assert.deepEqual(server.received.map(({ method }) => method), ["POST", "DELETE"])
+    assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE"])
   })
 
   it("stops a scoped deployment at the end of its block", async () => {
-    const { basilica, server } = await start((response, { method }) =>
-      method === "POST" ? json(response, 200, started) : bare(response, 204)
-    )
+    const { basilica, server } = await start((response, { method }) => {
+      if (method === "GET") return noRentals(response)
+      return method === "POST" ? json(response, 200, started) : bare(response, 204)
+    })
     {
       await using job = await basilica.deployments.scoped(config)
       assert.strictEqual(job.id, rentalId)
-      assert.lengthOf(server.received, 1)
+      assert.lengthOf(server.received, 2)
     }
-    assert.deepEqual(server.received.map(({ method }) => method), ["POST", "DELETE"])
+    assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE"])
   })
 
   it("rejects calls after close, and cancels those before it", async () => {

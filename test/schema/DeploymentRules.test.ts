@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type ConfigurationError, type DeploymentConfig, DeploymentRules, PortMapping } from "basilica-sdk"
 import { Effect, Schema } from "effect"
-import { unquotedFields } from "../../src/schema/DeploymentRules.ts"
+import { RulesBetweenFields, unquotedFields } from "../../src/schema/DeploymentRules.ts"
 import { reader } from "../../src/services/internal/Input.ts"
 
 const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample me@host"
 const good: DeploymentConfig = { executorId: "2f0c6a3e", image: "nvidia/cuda:12.2.0-base-ubuntu22.04", sshKey }
-const read = reader("Deployments.deploy", DeploymentRules, "config")
+const read = reader("Deployments.deploy", DeploymentRules, "config", RulesBetweenFields)
 
 /** Each problem as `field: text`. */
 const problemsOf = (config: unknown) =>
@@ -139,6 +139,12 @@ describe("DeploymentRules", () => {
       })
       assert.lengthOf(problems, 6)
       assert.notInclude(problems.join(), "canary")
+    }))
+
+  it.effect("report what is wrong between fields beside what is wrong in them", () =>
+    Effect.gen(function*() {
+      const problems = yield* problemsOf({ image: "quay.io/a/b" })
+      assert.deepStrictEqual(problems.map((problem) => problem.split(":")[0]), ["image", "executorId", "sshKey"])
     }))
 
   it("name the fields that the service's shell would break", () => {

@@ -1,6 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type DeploymentConfig, Deployments } from "basilica-sdk"
-import { Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import {
+  Basilica,
+  ConfigurationError,
+  type DeployIntent,
+  DeployJournal,
+  type DeploymentConfig,
+  Deployments,
+  type DeployOptions,
+  type ReconcileOptions
+} from "basilica-sdk"
+import { Clock, Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
 import { against, atOnce, basilica } from "../support/client.ts"
 import {
@@ -24,11 +35,40 @@ const config: DeploymentConfig = {
 const deploy = Deployments.use((deployments) => deployments.deploy(config))
 const stop = Deployments.use((deployments) => deployments.stop(rentalId))
 
-/** Answers by method: `POST` as the test says, a list that is empty, and 204 to every stop. */
-const service = (post: Answer, items: ReadonlyArray<unknown> = []): Answer => (response, request, count) => {
-  if (request.method === "POST") return post(response, request, count)
-  if (request.method === "DELETE") return bare(response, 204)
-  return json(response, 200, { rentals: items, total_count: items.length })
+const gpu = (id: string, names: ReadonlyArray<string>) => ({
+  executor: {
+    id,
+    gpu_specs: names.map((name) => ({ name, memory_gb: 80, compute_capability: "8.0" })),
+    cpu_specs: { cores: 1, model: "m", memory_gb: 1 },
+    location: null
+  },
+  availability: { available_until: null, verification_score: 1, uptime_percentage: 100 }
+})
+
+/**
+ * Answers by method: `POST` as the test says, 204 to every stop, and a list that has what was there before until the
+ * first `POST` has come in, and these items then.
+ */
+const service = (post: Answer, after: ReadonlyArray<unknown> = [], before: ReadonlyArray<unknown> = []): Answer => {
+  let created = false
+  return (response, request, count) => {
+    if (request.method === "POST") {
+      created = true
+      return post(response, request, count)
+    }
+    if (request.method === "DELETE") return bare(response, 204)
+    if (request.url.startsWith("/executors")) {
+      const available = [
+        gpu("e-none", []),
+        gpu("e-a100", ["NVIDIA A100"]),
+        gpu("e-h100", ["NVIDIA H100", "NVIDIA H100"])
+      ]
+      return json(response, 200, { available_executors: available, total_count: 3 })
+    }
+    const items = created ? after : before
+    if (request.url === "/rentals") return json(response, 200, { rentals: items, total_count: items.length })
+    return json(response, 200, rental("active"))
+  }
 }
 const posts = (server: { readonly received: ReadonlyArray<{ readonly method: string }> }) =>
   server.received.filter(({ method }) => method === "POST").length
@@ -38,9 +78,10 @@ const deletes = (server: { readonly received: ReadonlyArray<{ readonly method: s
 describe("Deployments.deploy", () => {
   it.live("sends what the contract says", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response) => json(response, 200, started))
+      const server = yield* scriptedServer(service((response) => json(response, 200, started)))
       const deployment = yield* deploy.pipe(against({ baseUrl: server.url }))
-      assert.deepStrictEqual(JSON.parse(server.received[0]?.body ?? ""), {
+      const sent = server.received.find(({ method }) => method === "POST")
+      assert.deepStrictEqual(JSON.parse(sent?.body ?? ""), {
         executor_selection: { type: "executor_id", executor_id: "2f0c6a3e" },
         container_image: "ubuntu:24.04",
         ssh_public_key: "ssh-ed25519 AAAA me@host",
@@ -51,7 +92,7 @@ describe("Deployments.deploy", () => {
         volumes: [],
         no_ssh: false
       })
-      assert.strictEqual(server.received[0]?.headers["content-type"], "application/json")
+      assert.strictEqual(sent?.headers["content-type"], "application/json")
       assert.deepInclude(deployment, {
         id: rentalId,
         executorId: "2f0c6a3e",
@@ -60,39 +101,64 @@ describe("Deployments.deploy", () => {
         ssh: { host: "84.200.81.243", port: 32776, username: "root", command: "ssh -p 32776 root@84.200.81.243" },
         ports: [{ containerPort: 22, hostPort: 32776, protocol: "tcp" }]
       })
+      assert.notProperty(deployment, "reconciled")
     }))
 
-  it.live("sends GPU requirements, and a key that nobody holds where no SSH is wanted", () =>
+  it.live("chooses a machine that has the GPUs, and sends a key that nobody holds where no SSH is wanted", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response) =>
-        json(response, 200, { rental_id: rentalId, ssh_credentials: null })
+      const server = yield* scriptedServer(
+        service((response) => json(response, 200, { rental_id: rentalId, ssh_credentials: null }))
       )
       const deployment = yield* Deployments.use((deployments) =>
-        deployments.deploy({ gpu: { type: "h100", count: 2 }, image: "ubuntu", noSsh: true })
+        deployments.deploy({ gpu: { type: "h100", count: 2, minMemoryGb: 80 }, image: "ubuntu", noSsh: true })
       ).pipe(against({ baseUrl: server.url }))
-      const body = JSON.parse(server.received[0]?.body ?? "")
-      assert.deepStrictEqual(body.executor_selection, {
-        type: "gpu_requirements",
-        gpu_requirements: { min_memory_gb: 0, gpu_count: 2, gpu_type: "h100" }
-      })
+      assert.strictEqual(server.received[0]?.url, "/executors?gpu_type=h100&min_gpu_count=2&min_gpu_memory=80")
+      const body = JSON.parse(server.received.find(({ method }) => method === "POST")?.body ?? "")
+      assert.deepStrictEqual(body.executor_selection, { type: "executor_id", executor_id: "e-h100" })
       assert.match(body.ssh_public_key, /^ssh-\S+ \S/)
-      assert.deepInclude(deployment, { hasSsh: false, ssh: undefined })
+      assert.deepInclude(deployment, { executorId: "e-h100", hasSsh: false, ssh: undefined })
     }))
 
-  it.live("refuses a bad config before anything is sent", () =>
+  it.live("sends nothing where no machine fits", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer(service((response) => json(response, 200, started)))
+      for (const gpu of [{ type: "b200" }, { count: 3 }, { minMemoryGb: 81 }]) {
+        const error = yield* Deployments.use((deployments) => deployments.deploy({ gpu, image: "ubuntu", noSsh: true }))
+          .pipe(against({ baseUrl: server.url }), Effect.flip)
+        assert.deepInclude(error, { _tag: "DeploymentError", outcome: "none" })
+      }
+      assert.strictEqual(posts(server), 0)
+    }))
+
+  it.live("sends nothing where it cannot see what was there before", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => bare(response, 503))
+      const error = yield* deploy.pipe(against({ baseUrl: server.url }), Effect.flip)
+      assert.deepInclude(error, { _tag: "ApiError", outcome: "none" })
+      assert.strictEqual(posts(server), 0)
+    }))
+
+  it.live("refuses a bad config and bad options before anything is sent", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response) => json(response, 200, started))
-      const error = yield* Deployments.use((deployments) => deployments.deploy({ ...config, image: "Bad" })).pipe(
-        against({ baseUrl: server.url }),
-        Effect.flip
-      )
-      assert.strictEqual(error._tag, "ConfigurationError")
+      const bad: ReadonlyArray<readonly [DeploymentConfig, DeployOptions]> = [
+        [{ ...config, image: "Bad" }, {}],
+        [config, { resubmitAfter: "15 minutes" }],
+        [config, { timeout: "soon" as "1 second" }]
+      ]
+      for (const [badConfig, options] of bad) {
+        const error = yield* Deployments.use((deployments) => deployments.deploy(badConfig, options)).pipe(
+          against({ baseUrl: server.url }),
+          Effect.flip
+        )
+        assert.strictEqual(error._tag, "ConfigurationError")
+      }
       assert.lengthOf(server.received, 0)
     }))
 
   it.live("warns, by name alone, of values that the service's shell would split", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response) => json(response, 200, started))
+      const server = yield* scriptedServer(service((response) => json(response, 200, started)))
       const logs: Array<string> = []
       yield* Deployments.use((deployments) =>
         deployments.deploy({ ...config, environment: { GREETING: "canary env" }, command: ["sh", "-c", "a; canary"] })
@@ -105,21 +171,18 @@ describe("Deployments.deploy", () => {
   for (const status of [400, 404, 409, 413, 415, 422]) {
     it.live(`takes ${status} as the service's no`, () =>
       Effect.gen(function*() {
-        const server = yield* scriptedServer((response) =>
-          envelope(response, status, "BASILICA_API_BAD_REQUEST", "Bad request: no")
+        const code = "BASILICA_API_BAD_REQUEST"
+        const server = yield* scriptedServer(
+          service((response) => envelope(response, status, code, "Bad request: no"), [rentalItem("Active")])
         )
         const error = yield* deploy.pipe(against({ baseUrl: server.url }), Effect.flip)
-        assert.deepInclude(error, {
-          _tag: "DeploymentError",
-          status,
-          outcome: "none",
-          code: "BASILICA_API_BAD_REQUEST"
-        })
+        assert.deepInclude(error, { _tag: "DeploymentError", status, outcome: "none", code })
         assert.match(error.message, /Bad request: no/)
-        assert.lengthOf(server.received, 1)
+        assert.lengthOf(server.received, 2)
       }))
   }
 
+  const never = () => {}
   const lost: Record<string, (response: ServerResponse) => void> = {
     "a 500": (response) => envelope(response, 500, "BASILICA_API_OTHER_ERROR", "Failed to start rental: 500 - "),
     "a 502 that calls itself retryable": (response) =>
@@ -136,47 +199,77 @@ describe("Deployments.deploy", () => {
     },
     "a body that is no JSON": (response) => response.end("<html>"),
     "a body without an id": (response) => json(response, 200, {}),
-    "a reply that never comes": () => {}
+    "a reply that never comes": never
   }
+  /** What is not the deployment: there before, or with another image, or on another machine. */
+  const before = rentalItem("Active", { rental_id: "rental-before" })
+  const others = [
+    before,
+    rentalItem("Active", { rental_id: "rental-other-image", container_image: "debian" }),
+    rentalItem("Active", { rental_id: "rental-other-machine", executor_id: "other" })
+  ]
   for (const [what, answer] of Object.entries(lost)) {
-    it.live(`sends once and reports an unknown outcome after ${what}`, () =>
-      Effect.gen(function*() {
-        const now = new Date().toISOString()
-        const server = yield* scriptedServer(service(answer, [
-          rentalItem("Active", { created_at: now }),
-          rentalItem("Active", { rental_id: "rental-other-image", container_image: "debian", created_at: now }),
-          rentalItem("Active", { rental_id: "rental-other-machine", executor_id: "other", created_at: now }),
-          rentalItem("Active", { rental_id: "rental-old", created_at: "2020-01-01T00:00:00+00:00" }),
-          rentalItem("Stopped", { rental_id: "rental-stopped", created_at: now })
-        ]))
-        const error = yield* deploy.pipe(against({ baseUrl: server.url, deployTimeout: "200 millis" }), Effect.flip)
-        assert.deepInclude(error, {
-          _tag: "DeployOutcomeUnknown",
-          executorId: "2f0c6a3e",
-          image: "ubuntu:24.04",
-          candidates: [rentalId],
-          outcome: "unknown"
-        })
-        assert.match(error.message, /billed/)
-        assert.strictEqual(posts(server), 1)
-      }))
+    it.live(
+      `sends once after ${what}: finds the one deployment, and knows where there are several or none`,
+      () =>
+        Effect.gen(function*() {
+          const short = { deployTimeout: answer === never ? "1800 millis" : "270 millis" } as const
+          const one = yield* scriptedServer(service(answer, [...others, rentalItem("Active")], [before]))
+          const found = yield* deploy.pipe(against({ baseUrl: one.url, ...short }))
+          assert.deepInclude(found, { id: rentalId, reconciled: true, image: "ubuntu:24.04", executorId: "2f0c6a3e" })
+          assert.strictEqual(found.ssh?.port, 32776)
+          assert.strictEqual(posts(one), 1)
+
+          const second = rentalItem("Active", { rental_id: "rental-2" })
+          const several = yield* scriptedServer(service(answer, [...others, rentalItem("Active"), second], [before]))
+          const unsure = yield* deploy.pipe(against({ baseUrl: several.url, ...short }), Effect.flip)
+          assert.deepInclude(unsure, { _tag: "DeployOutcomeUnknown", candidates: [rentalId, "rental-2"] })
+          assert.strictEqual(posts(several), 1)
+
+          const none = yield* scriptedServer(service(answer, others, [before]))
+          const unknown = yield* deploy.pipe(against({ baseUrl: none.url, ...short }), Effect.flip)
+          assert.deepInclude(unknown, {
+            _tag: "DeployOutcomeUnknown",
+            executorId: "2f0c6a3e",
+            image: "ubuntu:24.04",
+            candidates: [],
+            outcome: "unknown"
+          })
+          assert.match(unknown.message, /billed/)
+          assert.strictEqual(posts(none), 1)
+        }),
+      20_000
+    )
   }
 
   it.live("knows that nothing was done where it could not connect, was turned away, or was not let in", () =>
     Effect.gen(function*() {
       const refused = yield* deploy.pipe(against({ baseUrl: "http://127.0.0.1:1" }), Effect.flip)
       assert.deepInclude(refused, { _tag: "NetworkError", outcome: "none" })
-      for (
-        const [status, tag] of [[429, "RateLimited"], [401, "AuthenticationError"], [
-          403,
-          "AuthorizationError"
-        ]] as const
-      ) {
-        const server = yield* scriptedServer((response) => bare(response, status))
+      const statuses = { RateLimited: 429, AuthenticationError: 401, AuthorizationError: 403 }
+      for (const [tag, status] of Object.entries(statuses)) {
+        const server = yield* scriptedServer(service((response) => bare(response, status), [rentalItem("Active")]))
         const error = yield* deploy.pipe(against({ baseUrl: server.url }), Effect.flip)
-        assert.deepInclude(error, { _tag: tag, outcome: "none" })
-        assert.lengthOf(server.received, 1)
+        assert.strictEqual(error._tag, tag)
+        assert.lengthOf(server.received, 2)
       }
+    }))
+
+  it.live("deploys on one machine one at a time", () =>
+    Effect.gen(function*() {
+      let open = 0
+      let most = 0
+      const server = yield* scriptedServer(service((response) => {
+        most = Math.max(most, ++open)
+        setImmediate(() => {
+          open--
+          json(response, 200, started)
+        })
+      }))
+      yield* Effect.all(Array.from({ length: 5 }, () => deploy), { concurrency: "unbounded" }).pipe(
+        against({ baseUrl: server.url })
+      )
+      assert.deepStrictEqual([posts(server), most], [5, 1])
     }))
 
   it.live("lets the request finish when it is interrupted, and stops what comes back before the layer closes", () =>
@@ -189,14 +282,217 @@ describe("Deployments.deploy", () => {
       const response = yield* Deferred.await(arrived)
       yield* Fiber.interrupt(fiber)
       assert.strictEqual(deletes(server), 0)
-      assert.strictEqual(server.connections(), 1)
+      assert.isAtLeast(server.connections(), 1)
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
       json(response, 200, started)
       yield* Fiber.join(closing)
       assert.deepStrictEqual(server.received.map(({ method, url }) => `${method} ${url}`), [
+        "GET /rentals",
         "POST /rentals",
         `DELETE /rentals/${rentalId}`
       ])
+    }))
+})
+
+describe("Deployments.deploy with resubmitAfter", () => {
+  /** A service on virtual time: the first reply is lost; what is listed is up to the test. */
+  const client = (posted: Array<number>, listed: () => ReadonlyArray<unknown>) => {
+    const http = HttpClient.make((request) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        const reply = (body: unknown) => HttpClientResponse.fromWeb(request, Response.json(body))
+        if (request.method === "GET") {
+          return reply(request.url.endsWith("/rentals") ? { rentals: listed(), total_count: 0 } : rental("active"))
+        }
+        posted.push(now)
+        return posted.length === 1
+          ? HttpClientResponse.fromWeb(request, new Response("", { status: 502 }))
+          : reply(started)
+      })
+    )
+    return Layer.provide(
+      Basilica.layerHttpClient({ baseUrl: "https://x.test", token: "t" }),
+      Layer.succeed(HttpClient.HttpClient, http)
+    )
+  }
+  const resubmitting = Deployments.use((deployments) => deployments.deploy(config, { resubmitAfter: "20 minutes" }))
+  const passing = (minutes: number) =>
+    Effect.repeat(
+      Effect.andThen(
+        Effect.promise(() => new Promise((resolve) => setImmediate(resolve))),
+        TestClock.adjust("15 seconds")
+      ),
+      { times: minutes * 4 }
+    )
+
+  it.effect("sends a second time where nothing is to be seen, and not before", () =>
+    Effect.gen(function*() {
+      const posted: Array<number> = []
+      const fiber = yield* Effect.forkChild(Effect.provide(resubmitting, client(posted, () => [])))
+      yield* passing(19)
+      assert.lengthOf(posted, 1)
+      yield* passing(6)
+      const deployment = yield* Fiber.join(fiber)
+      assert.strictEqual(deployment.id, rentalId)
+      assert.lengthOf(posted, 2)
+      assert.isAtLeast((posted[1] ?? 0) - (posted[0] ?? 0), 20 * 60_000)
+    }))
+
+  it.effect("does not send a second time where the first turns up late", () =>
+    Effect.gen(function*() {
+      const posted: Array<number> = []
+      let listed: ReadonlyArray<unknown> = []
+      const fiber = yield* Effect.forkChild(Effect.provide(resubmitting, client(posted, () => listed)))
+      yield* passing(10)
+      listed = [rentalItem("Active")]
+      yield* passing(2)
+      assert.deepInclude(yield* Fiber.join(fiber), { id: rentalId, reconciled: true })
+      assert.lengthOf(posted, 1)
+    }))
+})
+
+describe("Deployments.reconcile", () => {
+  const intent = {
+    key: "k1",
+    executorId: "2f0c6a3e",
+    image: "ubuntu:24.04",
+    before: ["rental-before"],
+    sentAt: "2020-01-01T00:00:00.000Z"
+  }
+  /** A journal that keeps its intents in a map, as a file would. */
+  const journal = (kept: Map<string, DeployIntent>) =>
+    Layer.succeed(
+      DeployJournal,
+      DeployJournal.of({
+        put: (one) => Effect.sync(() => void kept.set(one.key, one)),
+        remove: (key) => Effect.sync(() => void kept.delete(key)),
+        open: Effect.sync(() => [...kept.values()])
+      })
+    )
+  const withJournal = (url: string, kept: Map<string, DeployIntent>) =>
+    Layer.provide(basilica({ baseUrl: url, deployTimeout: "270 millis" }), journal(kept))
+  const reconcile = (options?: ReconcileOptions) => Deployments.use((deployments) => deployments.reconcile(options))
+  const before = rentalItem("Active", { rental_id: "rental-before" })
+
+  it.live("has nothing to do without a journal", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* reconcile().pipe(against({ baseUrl: "http://127.0.0.1:1" })), [])
+    }))
+
+  it.live("stops what came of a deploy that was cut off, or hands it over", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response, { method, url }) => {
+        if (method === "DELETE") return bare(response, 204)
+        if (url !== "/rentals") return json(response, 200, rental("active"))
+        return json(response, 200, { rentals: [before, rentalItem("Active")], total_count: 2 })
+      })
+      const kept = new Map([["k1", intent]])
+      const stopped = yield* reconcile().pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.deepStrictEqual(stopped, [{ _tag: "Stopped", intent, id: rentalId }])
+      assert.strictEqual(deletes(server), 1)
+      assert.strictEqual(kept.size, 0)
+
+      kept.set("k1", intent)
+      const [adopted] = yield* reconcile({ found: "adopt" }).pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.strictEqual(adopted?._tag === "Adopted" ? adopted.deployment.id : adopted?._tag, rentalId)
+      assert.strictEqual(deletes(server), 1)
+      assert.strictEqual(kept.size, 0)
+    }))
+
+  it.live("stops what a scope held, and takes what is gone as stopped", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => bare(response, 404))
+      const kept = new Map([["k1", { ...intent, id: rentalId }]])
+      const [one] = yield* reconcile({ found: "adopt" }).pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.strictEqual(one?._tag, "Stopped")
+      assert.strictEqual(deletes(server), 1)
+      assert.strictEqual(kept.size, 0)
+    }))
+
+  it.live("keeps what is not certain", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response, { method, url }) => {
+        if (method === "DELETE") return bare(response, 403)
+        const rentals = url === "/rentals"
+          ? [rentalItem("Active"), rentalItem("Active", { rental_id: "rental-2" })]
+          : []
+        return json(response, 200, { rentals, total_count: 2 })
+      })
+      const kept = new Map<string, DeployIntent>([
+        ["k1", intent],
+        ["k2", { ...intent, key: "k2", id: rentalId }],
+        ["k3", { ...intent, key: "k3", executorId: "other", sentAt: new Date().toISOString() }]
+      ])
+      const report = yield* reconcile({ timeout: 0 }).pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.deepStrictEqual(report.map(({ _tag }) => _tag), ["Unresolved", "Unresolved", "Unresolved"])
+      assert.strictEqual(kept.size, 3)
+    }))
+
+  it.live("drops what nothing came of, once the service is done with it", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => json(response, 200, { rentals: [before], total_count: 1 }))
+      const kept = new Map([["k1", intent]])
+      const report = yield* reconcile().pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.deepStrictEqual(report, [{ _tag: "NotCreated", intent }])
+      assert.strictEqual(kept.size, 0)
+    }))
+
+  it.live("finds an intent before the request is sent, one with an id while a scope holds it, and none after", () =>
+    Effect.gen(function*() {
+      const kept = new Map<string, DeployIntent>()
+      const seen: Array<DeployIntent | undefined> = []
+      const server = yield* scriptedServer(service((response) => {
+        seen.push(...kept.values())
+        json(response, 200, started)
+      }))
+      const layer = withJournal(server.url, kept)
+      yield* deploy.pipe(Effect.provide(layer))
+      assert.strictEqual(kept.size, 0)
+      yield* Effect.scoped(
+        Effect.andThen(
+          Deployments.use((deployments) => deployments.scoped(config)),
+          Effect.sync(() => seen.push(...kept.values()))
+        )
+      ).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(seen.map((one) => [one?.executorId, one?.id]), [
+        ["2f0c6a3e", undefined],
+        ["2f0c6a3e", undefined],
+        ["2f0c6a3e", rentalId]
+      ])
+      assert.strictEqual(kept.size, 0)
+      assert.notInclude(JSON.stringify(seen), "canary")
+    }))
+
+  it.live("keeps the intent of an unknown outcome, and leaves alone what is under way", () =>
+    Effect.gen(function*() {
+      const kept = new Map<string, DeployIntent>()
+      const server = yield* scriptedServer(service((response) => bare(response, 502)))
+      const error = yield* Effect.flip(deploy).pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.strictEqual(error._tag, "DeployOutcomeUnknown")
+      assert.strictEqual(kept.size, 1)
+
+      const working = new Map<string, DeployIntent>()
+      const good = yield* scriptedServer(service((response) => json(response, 200, started)))
+      const report = yield* Effect.scoped(
+        Effect.andThen(Deployments.use((deployments) => deployments.scoped(config)), reconcile())
+      ).pipe(Effect.provide(withJournal(good.url, working)))
+      assert.deepStrictEqual(report, [])
+      assert.strictEqual(deletes(good), 1)
+    }))
+
+  it.live("sends nothing where the intent cannot be written", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer(service((response) => json(response, 200, started)))
+      const full = new ConfigurationError({ operation: "x", problems: [{ field: "journal", problem: "is full" }] })
+      const broken = Layer.succeed(
+        DeployJournal,
+        DeployJournal.of({ put: () => Effect.fail(full), remove: () => Effect.fail(full), open: Effect.fail(full) })
+      )
+      const error = yield* Effect.flip(deploy).pipe(
+        Effect.provide(Layer.provide(basilica({ baseUrl: server.url }), broken))
+      )
+      assert.strictEqual(error, full)
+      assert.strictEqual(posts(server), 0)
     }))
 })
 
@@ -463,18 +759,32 @@ describe("Deployments.scoped", () => {
       assert.strictEqual(deletes(server), 1)
     }))
 
+  it.live("is stopped by its layer where the scope lives longer", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer(service((response) => json(response, 200, started)))
+      const held = yield* Scope.make()
+      yield* Deployments.use((deployments) => Scope.provide(deployments.scoped(config), held)).pipe(
+        against({ baseUrl: server.url })
+      )
+      assert.strictEqual(deletes(server), 1)
+      yield* Scope.close(held, Exit.void)
+      assert.strictEqual(deletes(server), 1)
+    }))
+
   it.live("does not mind that somebody else stopped it", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response, { method }) =>
-        method === "POST" ? json(response, 200, started) : bare(response, 404)
+      const good = service((response) => json(response, 200, started))
+      const server = yield* scriptedServer((response, request, count) =>
+        request.method === "DELETE" ? bare(response, 404) : good(response, request, count)
       )
       yield* use(Effect.void).pipe(against({ baseUrl: server.url }))
     }))
 
   it.live("ends with a defect and a log where the stop is not certain", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response, { method }) =>
-        method === "POST" ? json(response, 200, started) : bare(response, 403)
+      const good = service((response) => json(response, 200, started))
+      const server = yield* scriptedServer((response, request, count) =>
+        request.method === "DELETE" ? bare(response, 403) : good(response, request, count)
       )
       const logs: Array<string> = []
       const exit = yield* Effect.exit(use(Effect.void).pipe(against({ baseUrl: server.url, retry: atOnce }, logs)))

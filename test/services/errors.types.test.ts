@@ -37,14 +37,7 @@ describe("the errors of each operation", () => {
     expectTypeOf<ErrorOf<Executors["Service"]["listAvailable"]>>().toEqualTypeOf<Call | ConfigurationError>()
     expectTypeOf<ErrorOf<Executors["Service"]["get"]>>().toEqualTypeOf<Call | ConfigurationError | NotFound>()
     expectTypeOf<ErrorOf<Deployments["Service"]["deploy"]>>().toEqualTypeOf<
-      | ConfigurationError
-      | AuthenticationError
-      | AuthorizationError
-      | RateLimited
-      | NetworkError
-      | TimeoutError
-      | DeploymentError
-      | DeployOutcomeUnknown
+      Call | ConfigurationError | DeploymentError | DeployOutcomeUnknown
     >()
     expectTypeOf<ErrorOf<Deployments["Service"]["scoped"]>>().toEqualTypeOf<
       ErrorOf<Deployments["Service"]["deploy"]>

@@ -7,7 +7,7 @@ import { snakeKeys } from "../internal/snakeKeys.ts"
 import type { ListFilters } from "../ListFilters.ts"
 import * as SshAccess from "../SshAccess.ts"
 import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire } from "./Executors.ts"
-import { count, maybe } from "./internal/fields.ts"
+import { count, duration, maybe } from "./internal/fields.ts"
 
 /** The least that is known of the machine in `executor_selection`. */
 const ExecutorSelection = Schema.Union([
@@ -121,6 +121,24 @@ const stateOf: { readonly [Status in NonNullable<ListFilters["status"]>]: typeof
 /** The rules for the filters of a list. */
 export const ListFilterRules = Schema.Struct({
   status: Schema.optional(Schema.Literals(["Pending", "Running", "Stopped", "Failed"]))
+})
+
+/** The rules for the options of a deploy. */
+export const DeployOptionRules = Schema.Struct({
+  timeout: Schema.optional(duration()),
+  resubmitAfter: Schema.optional(duration(16 * 60_000))
+})
+
+/** The rules for the options of waiting and watching. */
+export const WaitOptionRules = Schema.Struct({
+  timeout: Schema.optional(duration()),
+  interval: Schema.optional(duration())
+})
+
+/** The rules for the options of a reconciliation. */
+export const ReconcileOptionRules = Schema.Struct({
+  found: Schema.optional(Schema.Literals(["stop", "adopt"])),
+  timeout: Schema.optional(duration())
 })
 
 /** The query for filters that keep the rules. */

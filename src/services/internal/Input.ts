@@ -20,14 +20,17 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
 export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
   operation: string,
   rules: S,
-  root: string
+  root: string,
+  betweenFields: Schema.Unknown = Schema.Unknown
 ): (input: unknown) => Effect.Effect<S["Type"], ConfigurationError> => {
   const decode = Schema.decodeUnknownResult(rules, { errors: "all", onExcessProperty: "error" })
+  // A struct looks at its own rules only when all its fields are right, and a person wants to know both at once.
+  const decodeBetween = Schema.decodeUnknownResult(betweenFields)
   return (input) => {
     const result = decode(input)
-    return Result.isSuccess(result)
-      ? Effect.succeed(result.success)
-      : Effect.fail(new ConfigurationError({ operation, problems: problems(result.failure, root) }))
+    if (Result.isSuccess(result)) return Effect.succeed(result.success)
+    const failures = [result, decodeBetween(input)].flatMap((one) => Result.isFailure(one) ? [one.failure] : [])
+    return Effect.fail(new ConfigurationError({ operation, problems: problems(failures, root) }))
   }
 }
 
@@ -35,9 +38,12 @@ export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
 export const readId = (operation: string): (id: unknown) => Effect.Effect<string, ConfigurationError> =>
   reader(operation, Id, "id")
 
-const problems = (error: Schema.SchemaError, root: string): ReadonlyArray<ConfigurationProblem> => {
+const problems = (
+  errors: ReadonlyArray<Schema.SchemaError>,
+  root: string
+): ReadonlyArray<ConfigurationProblem> => {
   const byField = new Map<string, string>()
-  for (const { message, path } of format(error.issue).issues) {
+  for (const { message, path } of errors.flatMap((error) => format(error.issue).issues)) {
     const field = fieldName(path ?? [], root)
     if (!byField.has(field)) byField.set(field, wording(message))
   }

@@ -8,6 +8,11 @@ const calls = Metric.counter("basilica_calls_total", {
 const retries = Metric.counter("basilica_retries_total", { description: "Attempts after the first", incremental: true })
 const logLines = Metric.counter("basilica_log_lines_total", { description: "Log lines handed out", incremental: true })
 
+const retryBudget = Metric.gauge("basilica_retry_budget_tokens", { description: "What is left for retries, of 500" })
+
+/** Shows what is left of the retry budget of the client that changed it last. */
+export const setRetryBudget = (tokens: number): Effect.Effect<void> => Metric.update(retryBudget, tokens)
+
 /** Counts a call that ended; the outcome is `ok`, or the tag of its error. */
 export const countCall = (operation: string, outcome: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(calls, { operation, outcome }), 1)

@@ -1,3 +1,5 @@
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 
@@ -20,3 +22,14 @@ export const count = Schema.Finite.check(
 export const countFromString = Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(
   Schema.decodeTo(count, SchemaTransformation.numberFromString)
 )
+
+/** A length of time in any of Effect's forms, of at least so many milliseconds. */
+export const duration = (leastMillis = 0): Schema.Unknown =>
+  Schema.Unknown.check(
+    Schema.makeFilter((input) => {
+      const value = Duration.fromInput(input as Duration.Input)
+      if (Option.isSome(value) && Duration.toMillis(value.value) >= leastMillis) return undefined
+      const least = leastMillis === 0 ? "" : `, at least ${leastMillis / 60_000} minutes`
+      return `is not a length of time that can be used; allowed: milliseconds, or a text such as "20 minutes"${least}`
+    })
+  )

@@ -1,0 +1,43 @@
+/**
+ * One deadline over several calls: a method sets it, and each of its calls keeps within what is left.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+
+/** The deadline of the method that the current fiber runs. */
+export interface Deadline {
+  /** In milliseconds since 1970, by the `Clock`. */
+  readonly endsAt: number
+  /** How long the whole was given, in milliseconds. */
+  readonly totalMillis: number
+}
+
+/** The deadline that calls keep within; `undefined` where each has its own. */
+export const Deadline: Context.Reference<Deadline | undefined> = Context.Reference<Deadline | undefined>(
+  "basilica-sdk/services/Deadline",
+  { defaultValue: () => undefined }
+)
+
+/** Gives the calls of an effect one deadline together, unless there is a nearer one already. */
+export const within = (
+  duration: Duration.Input
+): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> =>
+(effect) =>
+  Effect.gen(function*() {
+    const outer = yield* Deadline
+    const totalMillis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+    const endsAt = (yield* Clock.currentTimeMillis) + totalMillis
+    const nearer = outer !== undefined && outer.endsAt <= endsAt ? outer : { endsAt, totalMillis }
+    return yield* Effect.provideService(effect, Deadline, nearer)
+  })
+
+/** What is left of the deadline, in milliseconds, at most `own`. */
+export const left = (own: number): Effect.Effect<{ readonly millis: number; readonly totalMillis: number }> =>
+  Effect.gen(function*() {
+    const deadline = yield* Deadline
+    if (deadline === undefined) return { millis: own, totalMillis: own }
+    const rest = Math.max(0, deadline.endsAt - (yield* Clock.currentTimeMillis))
+    return rest < own ? { millis: rest, totalMillis: deadline.totalMillis } : { millis: own, totalMillis: own }
+  })

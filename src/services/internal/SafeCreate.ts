@@ -1,0 +1,288 @@
+/**
+ * The create that never doubles: sent once, and every outcome known, found by looking, or reported as unknown.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import type { ConfigurationError } from "../../errors/ConfigurationError.ts"
+import { DeploymentError } from "../../errors/DeploymentError.ts"
+import { DeployOutcomeUnknown } from "../../errors/DeployOutcomeUnknown.ts"
+import type { Deployment } from "../../schema/Deployment.ts"
+import type { DeploymentRequest } from "../../schema/DeploymentRules.ts"
+import type { Executor } from "../../schema/Executor.ts"
+import { fromRequest, fromStartReply, StartRentalReply, StartRentalRequest } from "../../schema/wire/Rentals.ts"
+import type { DeployIntent, DeployJournal } from "../DeployJournal.ts"
+import { type CallError, decodeWith, type OnRefusal, type Transport } from "../Transport.ts"
+import * as Deadline from "./Deadline.ts"
+import { listExecutors } from "./listExecutors.ts"
+import { getRental, listRentals } from "./Rentals.ts"
+
+const operation = "Deployments.deploy"
+
+/** What a create may fail with. Where it is neither of the last two, nothing was done. */
+export type CreateError = ConfigurationError | CallError | DeploymentError | DeployOutcomeUnknown
+
+/** How a create is made. */
+export interface CreateOptions {
+  /** The deadline for everything. */
+  readonly timeout: Duration.Duration
+  /** Keep the intent in the journal with the deployment's id, until {@link SafeCreate.forget} drops it. */
+  readonly held: boolean
+  /** Send once more where nothing is to be seen this long after the first time. */
+  readonly resubmitAfter: Duration.Duration | undefined
+}
+
+/** A deployment, and the key of its intent. */
+export interface Created {
+  readonly deployment: Deployment
+  readonly key: string
+}
+
+export interface SafeCreate {
+  readonly create: (request: DeploymentRequest, options: CreateOptions) => Effect.Effect<Created, CreateError>
+  /** Drops the intent of a deployment that was stopped. */
+  readonly forget: (key: string) => Effect.Effect<void>
+  /** The keys of the intents that this program still works on. */
+  readonly working: ReadonlySet<string>
+}
+
+export const make = (transport: Transport["Service"], journal: DeployJournal["Service"] | undefined): SafeCreate => {
+  const exclusively = keyedMutex()
+  const working = new Set<string>()
+
+  const put = (intent: DeployIntent) => journal === undefined ? Effect.void : journal.put(intent)
+
+  const forget = (key: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      working.delete(key)
+      return journal === undefined ? Effect.void : noted(journal.remove(key))
+    })
+
+  /** The request itself, the one place where it is sent. */
+  const send = (request: DeploymentRequest, timeout: Duration.Duration) =>
+    transport.request<Deployment, DeploymentError>({
+      operation,
+      method: "POST",
+      path: ["rentals"],
+      body: encodeRequest(fromRequest(request)),
+      scope: "rentals:create",
+      timeout,
+      decode: (body) => Result.map(decodeStartReply(body), (reply) => fromStartReply(reply, request)),
+      onRefusal
+    })
+
+  const create = (request: DeploymentRequest, options: CreateOptions): Effect.Effect<Created, CreateError> =>
+    Effect.gen(function*() {
+      const executorId = request.executorId ?? (yield* choose(transport, request.gpu ?? { count: 1, minMemoryGb: 0 }))
+      const chosen = { ...request, executorId }
+      // The difference between the lists before and after is the evidence, so one machine has one deploy at a time.
+      return yield* exclusively(executorId)(begin(chosen, options))
+    }).pipe(Deadline.within(options.timeout))
+
+  const begin = Effect.fnUntraced(function*(request: Chosen, options: CreateOptions) {
+    const before = yield* listRentals(transport, operation, {})
+    const sentAt = DateTime.formatIso(yield* DateTime.now)
+    const intent: DeployIntent = {
+      key: (yield* Random.nextIntBetween(0, 2 ** 48)).toString(36) + Date.parse(sentAt).toString(36),
+      executorId: request.executorId,
+      image: request.image,
+      before: [...before.items, ...before.invalid].flatMap(({ id }) => id === undefined ? [] : [id]),
+      sentAt
+    }
+    working.add(intent.key)
+    yield* Effect.onError(put(intent), () => Effect.sync(() => working.delete(intent.key)))
+    const deployment = yield* attempt(request, intent, options).pipe(
+      Effect.tapError((error) =>
+        error._tag === "DeployOutcomeUnknown"
+          // It stays in the journal, for the next look.
+          ? Effect.sync(() => working.delete(intent.key))
+          : forget(intent.key)
+      )
+    )
+    yield* options.held ? noted(put({ ...intent, id: deployment.id })) : forget(intent.key)
+    return { deployment, key: intent.key }
+  })
+
+  /** Sends, and where the answer does not tell what became of it, looks. */
+  const attempt = Effect.fnUntraced(function*(
+    request: Chosen,
+    intent: DeployIntent,
+    { resubmitAfter, timeout }: CreateOptions
+  ): Effect.fn.Return<Deployment, CreateError> {
+    // A ninth of the time is kept for looking.
+    const patience = Duration.times(timeout, 8 / 9)
+    const first = yield* send(request, patience).pipe(Effect.catch(unlessKnown))
+    if (!(first instanceof Error)) return first
+    const found = yield* look(transport, intent, lookFor(first))
+    if (found.length > 0 || resubmitAfter === undefined) return yield* settle(transport, intent, first, found)
+    const late = yield* look(transport, intent, resubmitAfter)
+    if (late.length > 0) return yield* settle(transport, intent, first, late)
+    yield* Effect.logWarning(`${operation}: nothing is to be seen of ${intent.key}, so it is sent a second time`)
+    const second = yield* send(request, patience).pipe(Effect.catch(unlessKnown))
+    if (!(second instanceof Error)) return second
+    return yield* settle(transport, intent, second, yield* look(transport, intent, lookFor(second)))
+  })
+
+  return { create, forget, working }
+}
+
+type Chosen = DeploymentRequest & { readonly executorId: string }
+
+/**
+ * How long it is looked for a deployment whose reply was lost, where the deadline allows it. The service's own error
+ * says that it is done; after a proxy's, or none, it may still be at work.
+ */
+const lookFor = (error: CallError | DeploymentError): Duration.Duration =>
+  error._tag === "ApiError" && error.code !== undefined ? Duration.seconds(10) : Duration.minutes(2)
+
+/** Fails where it is known that nothing was done; otherwise the error is a reason to look. */
+const unlessKnown = (
+  error: CallError | DeploymentError
+): Effect.Effect<CallError | DeploymentError, CallError | DeploymentError> =>
+  error.outcome === "none" ? Effect.fail(error) : Effect.succeed(error)
+
+/** The deployments that may be the one of an intent: on its machine, with its image, and not there before. */
+export const candidatesOf = (intent: DeployIntent, listed: ReadonlyArray<Deployment>): ReadonlyArray<Deployment> =>
+  listed.filter(({ executorId, id, image }) =>
+    executorId === intent.executorId && image === intent.image && !intent.before.includes(id)
+  )
+
+/** Looks after 0, 2, 4, 8, 16, 30, 30 … seconds, until there is a candidate or the time is over. */
+export const look = Effect.fnUntraced(function*(
+  transport: Transport["Service"],
+  intent: DeployIntent,
+  duration: Duration.Duration
+) {
+  let pause = 0
+  const { millis } = yield* Deadline.left(Duration.toMillis(duration))
+  let rest = millis
+  while (true) {
+    const [took, listing] = yield* Effect.timed(Effect.option(listRentals(transport, operation, {})))
+    const found = Option.isSome(listing) ? candidatesOf(intent, listing.value.items) : []
+    rest -= Duration.toMillis(took)
+    pause = Math.min(Math.max(2000, pause * 2), 30_000)
+    if (found.length > 0 || rest <= 0) return found
+    yield* Effect.sleep(Math.min(pause, rest))
+    rest -= pause
+  }
+})
+
+/** One candidate is the one; with none or several, the outcome stays unknown. */
+const settle = Effect.fnUntraced(function*(
+  transport: Transport["Service"],
+  intent: DeployIntent,
+  error: CallError | DeploymentError,
+  found: ReadonlyArray<Deployment>
+) {
+  const [only, ...others] = found
+  if (only !== undefined && others.length === 0) {
+    yield* Effect.logWarning(`${operation}: the reply was lost, and ${only.id} was found to be the deployment`)
+    return yield* adopt(transport, only)
+  }
+  const { executorId, image, sentAt } = intent
+  const candidates = found.map(({ id }) => id)
+  return yield* Effect.fail(
+    new DeployOutcomeUnknown({ operation, executorId, image, sentAt, candidates, reason: summary(error) })
+  )
+})
+
+/** A deployment that was found in the list, with what asking for it tells more. */
+export const adopt = (transport: Transport["Service"], listed: Deployment): Effect.Effect<Deployment> =>
+  getRental(transport, operation, listed.id).pipe(
+    Effect.map(({ hasSsh, ssh, status }) => ({ ...listed, hasSsh, ssh, status })),
+    Effect.orElseSucceed(() => listed),
+    Effect.map((deployment) => ({ ...deployment, reconciled: true }))
+  )
+
+/** Chooses a machine here and not at the service, so that the machine is known when the reply is lost. */
+const choose = Effect.fnUntraced(
+  function*(transport: Transport["Service"], gpu: NonNullable<DeploymentRequest["gpu"]>) {
+    const { items } = yield* listExecutors(transport, operation, {
+      gpuType: gpu.type,
+      minGpuCount: gpu.count,
+      minGpuMemoryGb: gpu.minMemoryGb === 0 ? undefined : gpu.minMemoryGb
+    })
+    const fitting = items.filter((executor) => fits(executor, gpu))
+    const chosen = fitting[yield* Random.nextIntBetween(0, Math.max(1, fitting.length), { halfOpen: true })]
+    if (chosen !== undefined) return chosen.id
+    return yield* Effect.fail(
+      new DeploymentError({
+        operation,
+        reason: "no machine that is free fits the GPU requirements",
+        remedy: "Ask for less, or look at Executors.listAvailable.",
+        outcome: "none"
+      })
+    )
+  }
+)
+
+/** The service's filters let machines without a GPU pass, so the machine is looked at here too. */
+const fits = (executor: Executor, gpu: NonNullable<DeploymentRequest["gpu"]>): boolean =>
+  executor.gpus.filter(({ memoryGb, name }) =>
+    memoryGb >= gpu.minMemoryGb && name.toLowerCase().includes((gpu.type ?? "").toLowerCase())
+  ).length >= gpu.count
+
+/** Lets one effect at a time run for each key. */
+const keyedMutex = () => {
+  const holders = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+  return (key: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const holder = holders.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+      holder.users++
+      holders.set(key, holder)
+      return Effect.ensuring(
+        holder.semaphore.withPermits(1)(effect),
+        Effect.sync(() => {
+          if (--holder.users === 0) holders.delete(key)
+        })
+      )
+    })
+}
+
+/** A journal that cannot be written any more must not fail what was done: it is logged, and the next start looks. */
+const noted = (writing: Effect.Effect<void, ConfigurationError>): Effect.Effect<void> =>
+  Effect.catch(writing, (error) => Effect.logWarning(error.message))
+
+const decodeStartReply = decodeWith(StartRentalReply)
+const encodeRequest = Schema.encodeSync(StartRentalRequest)
+
+/** 401, 403, 408 and 429 have their own meaning; every other 4xx is the service's no. */
+const onRefusal: OnRefusal<Deployment, DeploymentError> = ({ code, reason, requestId, status }) =>
+  status < 400 || status >= 500 || [401, 403, 408, 429].includes(status) ? undefined : Result.fail(
+    new DeploymentError({
+      operation,
+      reason: reason === "" ? `the service refused it (${status})` : `${reason} (${status})`,
+      remedy: status === 404
+        ? "Executors.listAvailable shows which machines are free."
+        : "Correct the config; nothing was deployed.",
+      status,
+      code,
+      outcome: "none",
+      requestId
+    })
+  )
+
+/** What made an outcome unknown, in a clause. */
+export const summary = (error: CallError | DeploymentError): string => {
+  switch (error._tag) {
+    case "ApiError":
+      return `the service answered ${error.status}${error.reason === "" ? "" : `, saying: ${error.reason}`}`
+    case "NetworkError":
+      return `the connection failed: ${error.reason}`
+    case "TimeoutError":
+      return `there was no answer within ${error.afterMillis / 1000} s`
+    case "InvalidResponse":
+      return `the reply cannot be understood: ${error.reason}`
+    case "RateLimited":
+      return "there were too many requests (429)"
+    case "AuthorizationError":
+      return "it was not allowed (403)"
+    default:
+      return error.reason
+  }
+}

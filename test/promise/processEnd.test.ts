@@ -1,0 +1,62 @@
+import { Effect, Exit, Scope } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { afterEach, assert, describe, it } from "vitest"
+import { bare, json, type ScriptedServer, scriptedServer, started } from "../support/ScriptedServer.ts"
+
+const closing: Array<() => Promise<unknown>> = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+const start = async (): Promise<ScriptedServer> => {
+  const scope = Scope.makeUnsafe()
+  closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  return Effect.runPromise(Scope.provide(
+    scriptedServer((response, { method }) => {
+      if (method === "POST") return json(response, 200, started)
+      if (method === "DELETE") return bare(response, 204)
+      return json(response, 200, { rentals: [], total_count: 0 })
+    }),
+    scope
+  ))
+}
+
+/** Runs a program that holds a deployment and waits; resolves when it does. */
+const holding = async (baseUrl: string, more = ""): Promise<ChildProcess> => {
+  const program = `
+    import { BasilicaClient } from "basilica-sdk/promise"
+    const basilica = new BasilicaClient({ baseUrl: "${baseUrl}", token: "t" })
+    ${more}
+    await using job = await basilica.deployments.scoped({ executorId: "e", image: "ubuntu", noSsh: true })
+    console.log(job.id)
+    await new Promise((resolve) => setTimeout(resolve, 60_000))
+  `
+  const child = spawn(
+    process.execPath,
+    ["--conditions=basilica-sdk-source", "--input-type=module", "--eval", program],
+    { cwd: process.cwd(), stdio: ["ignore", "pipe", "inherit"] }
+  )
+  await once(child.stdout, "data")
+  return child
+}
+
+describe("a process that holds a deployment", () => {
+  it.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("stops it on %s, and ends by it", async (signal) => {
+    const server = await start()
+    const child = await holding(server.url)
+    const ended = once(child, "exit")
+    child.kill(signal)
+    assert.deepEqual(await ended, [null, signal])
+    assert.strictEqual(server.received.filter(({ method }) => method === "DELETE").length, 1)
+  })
+
+  it("stops it and leaves the end to a program that listens itself", async () => {
+    const server = await start()
+    const child = await holding(server.url, "process.on(\"SIGTERM\", () => setTimeout(() => process.exit(7), 500))")
+    const ended = once(child, "exit")
+    child.kill("SIGTERM")
+    assert.deepEqual(await ended, [7, null])
+    assert.strictEqual(server.received.filter(({ method }) => method === "DELETE").length, 1)
+  })
+})
