@@ -47,8 +47,13 @@ export interface RunningRental {
 }
 
 /**
- * A Basilica on this machine: the same API on the loopback, where a deployment's command runs as a process. See
- * `ProcessRuntime` for what a process does not have of a container.
+ * A Basilica on this machine: the same API on the loopback, where a deployment's command runs as a process, with the
+ * environment that it is given and a directory of its own.
+ *
+ * A process is no container. The image, the limits and the volumes are recorded and have no effect; without a command it
+ * idles. It listens on its container ports itself, on the loopback, and host ports lead there; UDP has no other host
+ * port than its own. SSH is named and answers nothing. A process that leaves its group (`setsid`) is not stopped. A
+ * command that ends by itself shows at once, where the service looks every 30 seconds. Linux and macOS only.
  *
  * @example
  * ```ts

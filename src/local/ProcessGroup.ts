@@ -55,13 +55,16 @@ export const start = Effect.fnUntraced(function*(options: {
     catch: (cause) => new ContainerFailure({ message: `the command cannot be started: ${String(cause)}` })
   })
   child.on("error", (error) => fail(error.message))
+  // Node throws away what nobody listens for when a process ends, which it may do before its output is asked for.
+  for (const output of [child.stdout, child.stderr]) output?.on("readable", () => undefined)
   child.once("exit", () => {
-    lifeline(child).destroy()
+    lifeline(child)?.destroy()
     Deferred.doneUnsafe(exited, Effect.void)
-    fail("its shell ended at once")
+    // It may have ended before its sign was read.
+    Deferred.doneUnsafe(ready, Effect.void)
   })
   // The socket breaks when the group ends, which is no failure of its own.
-  lifeline(child).on("error", () => undefined).once("data", () => Deferred.doneUnsafe(ready, Effect.void))
+  lifeline(child)?.on("error", () => undefined).once("data", () => Deferred.doneUnsafe(ready, Effect.void))
   yield* Deferred.await(ready)
   const { pid, stderr, stdout } = child
   if (pid === undefined || stdout === null || stderr === null) {
@@ -111,7 +114,9 @@ const spawn = (options: Parameters<typeof start>[0]) =>
     stdio: ["ignore", "pipe", "pipe", "pipe"]
   })
 
-const lifeline = (child: ChildProcess.ChildProcess): Net.Socket => child.stdio[3] as Net.Socket
+/** Where there are no files left to open, a process that could not be started has none, in spite of its type. */
+const lifeline = (child: { readonly stdio?: ChildProcess.ChildProcess["stdio"] }): Net.Socket | undefined =>
+  child.stdio?.[3] as Net.Socket | undefined
 
 const send = (group: number, signal: NodeJS.Signals | 0): boolean => {
   try {

@@ -60,30 +60,30 @@ export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRunt
         )
       }
       const random = yield* SecureRandom.SecureRandom
-      // Stopping all of them takes one grace, not one for each.
-      const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+      const scope = yield* Effect.scope
       return ContainerRuntime.of({
         host: PortForward.loopback,
         start: Effect.fn("ProcessRuntime.start")(function*(spec) {
           const own = yield* Scope.fork(scope)
           const id = Hex.encode(yield* random.randomBytes(32))
-          return yield* start(id, spec, options, own).pipe(
+          const home = Path.join(options.directory, spec.rentalId)
+          return yield* start({ id, home, spec, scope: own, stopGrace: options.stopGrace ?? "10 seconds" }).pipe(
             Effect.provideService(Scope.Scope, own),
-            Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+            Effect.onError((cause) => Effect.andThen(Scope.close(own, Exit.failCause(cause)), remove(home)))
           )
         })
       })
     })
   ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
 
-const start = Effect.fnUntraced(function*(
-  id: string,
-  spec: ContainerSpec,
-  options: ProcessRuntimeOptions,
-  scope: Scope.Closeable
-): Effect.fn.Return<Container, ContainerFailure, Scope.Scope> {
+const start = Effect.fnUntraced(function*({ home, id, scope, spec, stopGrace }: {
+  readonly id: string
+  readonly home: string
+  readonly spec: ContainerSpec
+  readonly scope: Scope.Closeable
+  readonly stopGrace: Duration.Input
+}): Effect.fn.Return<Container, ContainerFailure, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const home = Path.join(options.directory, spec.rentalId)
   const directory = Path.join(home, "work")
   const environment = {
     PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
@@ -108,13 +108,14 @@ const start = Effect.fnUntraced(function*(
   )
   const ended = yield* Effect.ignore(group.ended, { log: "Error" }).pipe(
     Effect.andThen(drained([group.stdout, group.stderr], writers, log)),
-    Effect.andThen(log.end),
+    // In this order: whoever sees the log end sees a rental that has stopped.
     Effect.andThen(Effect.sync(() => {
       state = "Stopped"
     })),
+    Effect.andThen(log.end),
     Effect.forkIn(scope)
   )
-  const terminate = Effect.andThen(group.terminate(options.stopGrace ?? "10 seconds"), Fiber.await(ended))
+  const terminate = Effect.andThen(group.terminate(stopGrace), Fiber.await(ended))
   yield* Effect.addFinalizer(() => Effect.ignore(terminate, { log: "Error" }))
 
   return {
@@ -122,10 +123,13 @@ const start = Effect.fnUntraced(function*(
     ports,
     state: Effect.sync(() => state),
     stop: Effect.andThen(terminate, Scope.close(scope, Exit.void)),
-    remove: Effect.ignore(attempt(() => FileSystem.rm(home, { recursive: true, force: true })), { log: "Warn" }),
+    remove: remove(home),
     logs: (asked) => Effect.succeed(log.read(asked))
   }
 })
+
+const remove = (home: string) =>
+  Effect.ignore(attempt(() => FileSystem.rm(home, { recursive: true, force: true })), { log: "Warn" })
 
 /** Brings what the process writes into the log. The process waits while the disk is behind. */
 const write = (output: Readable, lines: LogLines.LogLines, log: LogStore.LogFile) => {
@@ -157,9 +161,11 @@ const drained = Effect.fnUntraced(function*(
 ) {
   const done = Effect.as(Fiber.awaitAll(writers), true)
   let size = -1
-  while (size !== log.size()) {
+  // Several short waits, since one may pass without a chance to read where the machine is busy.
+  for (let idle = 0; idle < 5; idle++) {
+    if (yield* Effect.timeoutOrElse(done, { duration: "100 millis", orElse: () => Effect.succeed(false) })) return
+    if (log.size() !== size) idle = 0
     size = log.size()
-    if (yield* Effect.timeoutOrElse(done, { duration: "500 millis", orElse: () => Effect.succeed(false) })) return
   }
   for (const output of outputs) output.destroy()
   yield* Fiber.awaitAll(writers)

@@ -60,8 +60,7 @@ const sameWord = (word: string | undefined, wanted: string | undefined): boolean
 export const breaksQuery = (filters: CatalogFilters): boolean =>
   [filters.location_city, filters.location_region, filters.location_country].some((text) => text?.includes("'"))
 
-/** A machine's GPUs as they travel. */
-export const gpuSpecs = (executor: CatalogExecutor): ReadonlyArray<
+const gpuSpecs = (executor: CatalogExecutor): ReadonlyArray<
   { readonly name: string; readonly memoryGb: number; readonly computeCapability: string }
 > => executor.gpus.map((name) => ({ name, memoryGb: memoryGb(name), computeCapability: "8.0" }))
 

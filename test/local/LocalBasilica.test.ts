@@ -50,6 +50,17 @@ describe("a command", () => {
       assert.deepStrictEqual(yield* messages(json.rental_id), ["a b", "$HOME", "'; rm -rf /", "", "ü"])
     }))
 
+  it.live("is heard to its last word however fast it ends", () =>
+    Effect.gen(function*() {
+      const { call, messages, run } = yield* local()
+      const once = Effect.gen(function*() {
+        const { json } = yield* run(["printf", "a\\nb"])
+        assert.deepStrictEqual(yield* messages(json.rental_id), ["a", "b"])
+        yield* call("DELETE", `/rentals/${json.rental_id}`)
+      })
+      yield* Effect.all(Array.from({ length: 30 }, () => once), { concurrency: 6 })
+    }))
+
   for (const code of [0, 1, 137]) {
     it.live(`that ends with ${code} leaves a rental that is stopped, and its log`, () =>
       Effect.gen(function*() {
@@ -100,7 +111,8 @@ describe("a command", () => {
 
   it.live("that is not there is answered with 500, and its machine is free", () =>
     Effect.gen(function*() {
-      const { call, run } = yield* local()
+      const directory = yield* temporary
+      const { call, run } = yield* local({ directory })
       for (const command of [["no-such-program"], ["./none"], ["/etc/passwd"], ["/tmp"]]) {
         const { json, status } = yield* run(command)
         assert.strictEqual(status, 500)
@@ -109,6 +121,10 @@ describe("a command", () => {
           /^Failed to start rental: 500 Internal Server Error - the command cannot be started: /
         )
       }
+      assert.strictEqual((yield* run(["echo", "\0"])).status, 500)
+      assert.strictEqual((yield* run(["echo", "x".repeat(3_000_000)])).status, 500)
+      assert.strictEqual((yield* run(["echo"], { environment: { A: "\0" } })).status, 500)
+      assert.deepStrictEqual(yield* Effect.promise(() => FileSystem.readdir(directory)), [])
       assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
     }))
 

@@ -20,8 +20,13 @@ const spawn = (...parameters: ReadonlyArray<string>) =>
       const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
       return { child, output, ended: Effect.promise(() => ended) }
     }),
-    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+    ({ child, ended }) => Effect.andThen(Effect.sync(() => child.kill()), ended)
   )
+
+const temporary = Effect.acquireRelease(
+  Effect.promise(() => FileSystem.mkdtemp(Path.join(OperatingSystem.tmpdir(), "bin-test-"))),
+  (path) => Effect.promise(() => FileSystem.rm(path, { recursive: true, force: true }))
+)
 
 /** Starts the program and reads what it prints, as a shell would. */
 const serve = Effect.fnUntraced(function*(...parameters: ReadonlyArray<string>) {
@@ -77,7 +82,7 @@ describe("basilica-local", { timeout: 30_000 }, () => {
 
   it.live("leaves no process behind when it is killed, not even grandchildren that want no end", () =>
     Effect.gen(function*() {
-      const { child, ended, run, until } = yield* serve()
+      const { child, ended, run, until } = yield* serve("--dir", yield* temporary)
       const { json } = yield* run(["sh", "-c", family])
       const pids = yield* Effect.forEach(
         ["grandchild", "child", "leader"],
@@ -91,10 +96,7 @@ describe("basilica-local", { timeout: 30_000 }, () => {
 
   it.live("leaves no process behind when it is killed in the midst of starting some", () =>
     Effect.gen(function*() {
-      const directory = yield* Effect.acquireRelease(
-        Effect.promise(() => FileSystem.mkdtemp(Path.join(OperatingSystem.tmpdir(), "bin-test-"))),
-        (path) => Effect.promise(() => FileSystem.rm(path, { recursive: true, force: true }))
-      )
+      const directory = yield* temporary
       const executors = Array.from({ length: 40 }, (_, index) => ({
         id: `machine-${index}`,
         gpus: ["NVIDIA H100 80GB HBM3"],

@@ -118,7 +118,7 @@ export const inMemory = Effect.fnUntraced(function*(
   return { call, tokens }
 })
 
-export const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@host"
+const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@host"
 
 /** The body of a good `POST /rentals`, with changes. */
 export const rental = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({

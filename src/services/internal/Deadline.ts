@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
 /** The deadline of the method that the current fiber runs. */
-export interface Deadline {
+interface Deadline {
   /** In milliseconds since 1970, by the `Clock`. */
   readonly endsAt: number
   /** How long the whole was given, in milliseconds. */
@@ -15,7 +15,7 @@ export interface Deadline {
 }
 
 /** The deadline that calls keep within; `undefined` where each has its own. */
-export const Deadline: Context.Reference<Deadline | undefined> = Context.Reference<Deadline | undefined>(
+const Deadline: Context.Reference<Deadline | undefined> = Context.Reference<Deadline | undefined>(
   "basilica-sdk/services/Deadline",
   { defaultValue: () => undefined }
 )

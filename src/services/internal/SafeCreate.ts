@@ -25,10 +25,10 @@ import { getRental, listRentals } from "./Rentals.ts"
 const operation = "Deployments.deploy"
 
 /** What a create may fail with. Where it is neither of the last two, nothing was done. */
-export type CreateError = ConfigurationError | CallError | DeploymentError | DeployOutcomeUnknown
+type CreateError = ConfigurationError | CallError | DeploymentError | DeployOutcomeUnknown
 
 /** How a create is made. */
-export interface CreateOptions {
+interface CreateOptions {
   /** The deadline for everything. */
   readonly timeout: Duration.Duration
   /** Keep the intent in the journal with the deployment's id, until {@link SafeCreate.forget} drops it. */
@@ -147,7 +147,7 @@ const unlessKnown = (
   error.outcome === "none" ? Effect.fail(error) : Effect.succeed(error)
 
 /** The deployments that may be the one of an intent: on its machine, with its image, and not there before. */
-export const candidatesOf = (intent: DeployIntent, listed: ReadonlyArray<Deployment>): ReadonlyArray<Deployment> =>
+const candidatesOf = (intent: DeployIntent, listed: ReadonlyArray<Deployment>): ReadonlyArray<Deployment> =>
   listed.filter(({ executorId, id, image }) =>
     executorId === intent.executorId && image === intent.image && !intent.before.includes(id)
   )
