@@ -16,7 +16,9 @@ export interface DeployIntent {
   readonly before: ReadonlyArray<string>
   /** When the request was about to be sent, RFC 3339. */
   readonly sentAt: string
-  /** The deployment, once it is known: it is to be stopped by the one who holds it. */
+  /** Whether a scope holds it, which is to stop it. */
+  readonly held?: boolean
+  /** The deployment, once it is known. */
   readonly id?: string
 }
 
@@ -27,6 +29,7 @@ export const DeployIntent: Schema.Codec<DeployIntent> = Schema.Struct({
   image: Schema.String,
   before: Schema.Array(Schema.String),
   sentAt: Schema.String,
+  held: Schema.optionalKey(Schema.Boolean),
   id: Schema.optionalKey(Schema.String)
 })
 

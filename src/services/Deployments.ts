@@ -312,19 +312,26 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     const wait = timeout === undefined
       ? Duration.millis(Math.max(0, serviceMillis - age))
       : Duration.fromInputUnsafe(timeout)
-    const listed = intent.id === undefined ? yield* SafeCreate.look(transport, intent, wait) : []
-    const [only, ...others] = listed
-    if (others.length > 0) {
-      return { _tag: "Unresolved", intent, candidates: listed.map(({ id }) => id), reason: "several may be the one" }
-    }
-    if (intent.id === undefined && only === undefined) {
-      if (age + Duration.toMillis(wait) < serviceMillis) {
-        return { _tag: "Unresolved", intent, candidates: [], reason: "the service may still be working on it" }
+    const seen = intent.id === undefined ? yield* SafeCreate.look(transport, intent, wait) : undefined
+    if (seen !== undefined) {
+      const unresolved = (reason: string): Reconciled => ({
+        _tag: "Unresolved",
+        intent,
+        candidates: SafeCreate.candidates(seen),
+        reason
+      })
+      if (!seen.complete) return unresolved("the list of deployments could not be read")
+      if (SafeCreate.candidates(seen).length > 1 || seen.unreadable.length > 0) {
+        return unresolved("it is not certain which deployment it is")
       }
-      yield* safe.forget(intent.key)
-      return { _tag: "NotCreated", intent }
+      if (SafeCreate.isNothing(seen)) {
+        if (age + Duration.toMillis(wait) < serviceMillis) return unresolved("the service may still be working on it")
+        yield* safe.forget(intent.key)
+        return { _tag: "NotCreated", intent }
+      }
     }
-    if (only !== undefined && found === "adopt") {
+    const only = seen?.found[0]
+    if (only !== undefined && found === "adopt" && intent.held !== true) {
       yield* safe.forget(intent.key)
       return { _tag: "Adopted", intent, deployment: yield* SafeCreate.adopt(transport, only) }
     }

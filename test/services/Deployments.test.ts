@@ -255,6 +255,21 @@ describe("Deployments.deploy", () => {
       }
     }))
 
+  it.live("waits for its turn at a machine no longer than its deadline", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer(service(() => {}))
+      yield* Effect.gen(function*() {
+        const deployments = yield* Deployments
+        const first = yield* Effect.forkChild(deployments.deploy(config, { timeout: "2 seconds" }), {
+          startImmediately: true
+        })
+        const error = yield* Effect.flip(deployments.deploy(config, { timeout: "100 millis" }))
+        assert.deepInclude(error, { _tag: "TimeoutError", outcome: "none", afterMillis: 100 })
+        assert.strictEqual(posts(server), 1)
+        yield* Fiber.await(first)
+      }).pipe(against({ baseUrl: server.url }))
+    }))
+
   it.live("deploys on one machine one at a time", () =>
     Effect.gen(function*() {
       let open = 0
@@ -302,7 +317,11 @@ describe("Deployments.deploy with resubmitAfter", () => {
         const now = yield* Clock.currentTimeMillis
         const reply = (body: unknown) => HttpClientResponse.fromWeb(request, Response.json(body))
         if (request.method === "GET") {
-          return reply(request.url.endsWith("/rentals") ? { rentals: listed(), total_count: 0 } : rental("active"))
+          if (!request.url.endsWith("/rentals")) return reply(rental("active"))
+          return yield* Effect.match(Effect.try({ try: listed, catch: () => "unreadable" }), {
+            onSuccess: (rentals) => reply({ rentals, total_count: 0 }),
+            onFailure: () => reply("unreadable")
+          })
         }
         posted.push(now)
         return posted.length === 1
@@ -336,6 +355,20 @@ describe("Deployments.deploy with resubmitAfter", () => {
       assert.strictEqual(deployment.id, rentalId)
       assert.lengthOf(posted, 2)
       assert.isAtLeast((posted[1] ?? 0) - (posted[0] ?? 0), 20 * 60_000)
+    }))
+
+  it.effect("does not send a second time where it could not see that there is nothing", () =>
+    Effect.gen(function*() {
+      const posted: Array<number> = []
+      let lists = 0
+      const listed = () => {
+        if (++lists > 1) throw new Error("a list that cannot be read")
+        return []
+      }
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(resubmitting, client(posted, listed))))
+      yield* passing(30)
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "DeployOutcomeUnknown")
+      assert.lengthOf(posted, 1)
     }))
 
   it.effect("does not send a second time where the first turns up late", () =>
@@ -426,6 +459,31 @@ describe("Deployments.reconcile", () => {
       const report = yield* reconcile({ timeout: 0 }).pipe(Effect.provide(withJournal(server.url, kept)))
       assert.deepStrictEqual(report.map(({ _tag }) => _tag), ["Unresolved", "Unresolved", "Unresolved"])
       assert.strictEqual(kept.size, 3)
+    }))
+
+  it.live("keeps what it could not look for, or could not read", () =>
+    Effect.gen(function*() {
+      const down = yield* scriptedServer((response) => bare(response, 503))
+      const odd = yield* scriptedServer((response) => json(response, 200, { rentals: [{ rental_id: "rental-odd" }] }))
+      for (const { url } of [down, odd]) {
+        const kept = new Map([["k1", intent]])
+        const [one] = yield* reconcile().pipe(Effect.provide(withJournal(url, kept)))
+        assert.strictEqual(one?._tag, "Unresolved")
+        assert.strictEqual(kept.size, 1)
+      }
+    }))
+
+  it.live("stops what a scope was to hold, also where adopting is asked for", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response, { method }) =>
+        method === "DELETE"
+          ? bare(response, 204)
+          : json(response, 200, { rentals: [rentalItem("Active")], total_count: 1 })
+      )
+      const kept = new Map([["k1", { ...intent, held: true }]])
+      const [one] = yield* reconcile({ found: "adopt" }).pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.strictEqual(one?._tag, "Stopped")
+      assert.strictEqual(deletes(server), 1)
     }))
 
   it.live("drops what nothing came of, once the service is done with it", () =>

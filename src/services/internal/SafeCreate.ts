@@ -1,6 +1,7 @@
 /**
  * The create that never doubles: sent once, and every outcome known, found by looking, or reported as unknown.
  */
+import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,9 +13,11 @@ import * as Semaphore from "effect/Semaphore"
 import type { ConfigurationError } from "../../errors/ConfigurationError.ts"
 import { DeploymentError } from "../../errors/DeploymentError.ts"
 import { DeployOutcomeUnknown } from "../../errors/DeployOutcomeUnknown.ts"
+import { TimeoutError } from "../../errors/TimeoutError.ts"
 import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentRequest } from "../../schema/DeploymentRules.ts"
 import type { Executor } from "../../schema/Executor.ts"
+import type { Listing } from "../../schema/Listing.ts"
 import { fromRequest, fromStartReply, StartRentalReply, StartRentalRequest } from "../../schema/wire/Rentals.ts"
 import type { DeployIntent, DeployJournal } from "../DeployJournal.ts"
 import { type CallError, decodeWith, type OnRefusal, type Transport } from "../Transport.ts"
@@ -92,7 +95,8 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       executorId: request.executorId,
       image: request.image,
       before: [...before.items, ...before.invalid].flatMap(({ id }) => id === undefined ? [] : [id]),
-      sentAt
+      sentAt,
+      ...(options.held ? { held: true } : {})
     }
     working.add(intent.key)
     yield* Effect.onError(put(intent), () => Effect.sync(() => working.delete(intent.key)))
@@ -118,10 +122,13 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
     const patience = Duration.times(timeout, 8 / 9)
     const first = yield* send(request, patience).pipe(Effect.catch(unlessKnown))
     if (!(first instanceof Error)) return first
-    const found = yield* look(transport, intent, lookFor(first))
-    if (found.length > 0 || resubmitAfter === undefined) return yield* settle(transport, intent, first, found)
+    const seen = yield* look(transport, intent, lookFor(first))
+    if (resubmitAfter === undefined || !isNothing(seen)) return yield* settle(transport, intent, first, seen)
     const late = yield* look(transport, intent, resubmitAfter)
-    if (late.length > 0) return yield* settle(transport, intent, first, late)
+    const waited = (yield* Clock.currentTimeMillis) - Date.parse(intent.sentAt)
+    if (!isNothing(late) || waited < Duration.toMillis(resubmitAfter)) {
+      return yield* settle(transport, intent, first, late)
+    }
     yield* Effect.logWarning(`${operation}: nothing is to be seen of ${intent.key}, so it is sent a second time`)
     const second = yield* send(request, patience).pipe(Effect.catch(unlessKnown))
     if (!(second instanceof Error)) return second
@@ -146,13 +153,39 @@ const unlessKnown = (
 ): Effect.Effect<CallError | DeploymentError, CallError | DeploymentError> =>
   error.outcome === "none" ? Effect.fail(error) : Effect.succeed(error)
 
-/** The deployments that may be the one of an intent: on its machine, with its image, and not there before. */
-const candidatesOf = (intent: DeployIntent, listed: ReadonlyArray<Deployment>): ReadonlyArray<Deployment> =>
-  listed.filter(({ executorId, id, image }) =>
-    executorId === intent.executorId && image === intent.image && !intent.before.includes(id)
-  )
+/** What the last look at the list of deployments showed of an intent. */
+export interface Sighting {
+  /** Whether the list could be read at all. Where it could not, nothing seen does not mean that nothing is there. */
+  readonly complete: boolean
+  /** What is on its machine, with its image, and was not there before. */
+  readonly found: ReadonlyArray<Deployment>
+  /** What was not there before and cannot be understood: it may be the one. */
+  readonly unreadable: ReadonlyArray<string>
+}
 
-/** Looks after 0, 2, 4, 8, 16, 30, 30 … seconds, until there is a candidate or the time is over. */
+/** Whether it is certain that nothing is listed that may be the one. */
+export const isNothing = ({ complete, found, unreadable }: Sighting): boolean =>
+  complete && found.length === 0 && unreadable.length === 0
+
+/** Everything that may be the one. */
+export const candidates = ({ found, unreadable }: Sighting): ReadonlyArray<string> => [
+  ...found.map(({ id }) => id),
+  ...unreadable
+]
+
+const sight = (intent: DeployIntent, { invalid, items }: Listing<Deployment>): Sighting => {
+  const isNew = (id: string | undefined): id is string => id !== undefined && !intent.before.includes(id)
+  return {
+    // An item without even an id may be the one as well as any other.
+    complete: invalid.every(({ id }) => id !== undefined),
+    found: items.filter(({ executorId, id, image }) =>
+      executorId === intent.executorId && image === intent.image && isNew(id)
+    ),
+    unreadable: invalid.map(({ id }) => id).filter(isNew)
+  }
+}
+
+/** Looks after 0, 2, 4, 8, 16, 30, 30 … seconds, until something is found or the time is over. */
 export const look = Effect.fnUntraced(function*(
   transport: Transport["Service"],
   intent: DeployIntent,
@@ -163,10 +196,12 @@ export const look = Effect.fnUntraced(function*(
   let rest = millis
   while (true) {
     const [took, listing] = yield* Effect.timed(Effect.option(listRentals(transport, operation, {})))
-    const found = Option.isSome(listing) ? candidatesOf(intent, listing.value.items) : []
+    const seen: Sighting = Option.isSome(listing)
+      ? sight(intent, listing.value)
+      : { complete: false, found: [], unreadable: [] }
     rest -= Duration.toMillis(took)
     pause = Math.min(Math.max(2000, pause * 2), 30_000)
-    if (found.length > 0 || rest <= 0) return found
+    if (candidates(seen).length > 0 || rest <= 0) return seen
     yield* Effect.sleep(Math.min(pause, rest))
     rest -= pause
   }
@@ -177,17 +212,23 @@ const settle = Effect.fnUntraced(function*(
   transport: Transport["Service"],
   intent: DeployIntent,
   error: CallError | DeploymentError,
-  found: ReadonlyArray<Deployment>
+  seen: Sighting
 ) {
-  const [only, ...others] = found
-  if (only !== undefined && others.length === 0) {
+  const [only, ...others] = seen.found
+  if (only !== undefined && others.length === 0 && seen.unreadable.length === 0) {
     yield* Effect.logWarning(`${operation}: the reply was lost, and ${only.id} was found to be the deployment`)
     return yield* adopt(transport, only)
   }
   const { executorId, image, sentAt } = intent
-  const candidates = found.map(({ id }) => id)
   return yield* Effect.fail(
-    new DeployOutcomeUnknown({ operation, executorId, image, sentAt, candidates, reason: summary(error) })
+    new DeployOutcomeUnknown({
+      operation,
+      executorId,
+      image,
+      sentAt,
+      candidates: candidates(seen),
+      reason: summary(error)
+    })
   )
 })
 
@@ -227,19 +268,27 @@ const fits = (executor: Executor, gpu: NonNullable<DeploymentRequest["gpu"]>): b
     memoryGb >= gpu.minMemoryGb && name.toLowerCase().includes((gpu.type ?? "").toLowerCase())
   ).length >= gpu.count
 
-/** Lets one effect at a time run for each key. */
+/** Lets one effect at a time run for each key. Waiting for it is within the deadline: nothing was sent yet. */
 const keyedMutex = () => {
   const holders = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
-  return (key: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  return (key: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | TimeoutError, R> =>
     Effect.suspend(() => {
       const holder = holders.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
       holder.users++
       holders.set(key, holder)
-      return Effect.ensuring(
-        holder.semaphore.withPermits(1)(effect),
-        Effect.sync(() => {
+      const turn = Effect.flatMap(
+        Deadline.left(Infinity),
+        ({ millis, totalMillis }) =>
+          Effect.timeoutOrElse(holder.semaphore.take(1), {
+            duration: millis,
+            orElse: () =>
+              Effect.fail(new TimeoutError({ operation, phase: "connect", afterMillis: totalMillis, outcome: "none" }))
+          })
+      )
+      return Effect.acquireUseRelease(turn, () => effect, () => holder.semaphore.release(1)).pipe(
+        Effect.ensuring(Effect.sync(() => {
           if (--holder.users === 0) holders.delete(key)
-        })
+        }))
       )
     })
 }
