@@ -117,6 +117,11 @@ describe.each(variants)("installed $variant", ({ packages, program, types }) => 
     it("brings no package for Node", async () => {
       assert.notInclude(await readdir(join(project, "node_modules")), "@effect")
     })
+
+    it("says what basilica-local needs", async () => {
+      const failure = await run(project, join(project, "node_modules/.bin/basilica-local")).catch(String)
+      assert.include(failure, "npm install @effect/platform-node")
+    })
   } else {
     it("starts basilica-local", async () => {
       const printed = await run(project, join(project, "node_modules/.bin/basilica-local"), "--version")
