@@ -3,16 +3,19 @@
  */
 import * as DefaultHttpClient from "#http-client"
 import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import type { ConfigurationError } from "./errors/ConfigurationError.ts"
+import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { Auth } from "./services/Auth.ts"
 import { Deployments, type DeploymentsOptions } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
 import { LogStream } from "./services/LogStream.ts"
+import type { SignInOptions } from "./services/SignIn.ts"
+import type { TokenStore } from "./services/TokenStore.ts"
 import { Transport, type TransportOptions } from "./services/Transport.ts"
 
 /** Every service of the SDK. */
@@ -20,8 +23,20 @@ export type Services = Auth | Transport | Health | Executors | Deployments | Log
 
 /** Options of {@link layer}. */
 export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
-  /** An API key (`basilica_...`) or an access token. Default: none, with which only `Health` answers. */
+  /** An API key (`basilica_...`) or an access token. Default: that of `auth`. */
   readonly token?: string | Redacted.Redacted | undefined
+  /**
+   * Renews the access token given as `token`, before it expires and when the service refuses it. Good for one use, so give
+   * it to one program, once. An API key needs none.
+   */
+  readonly refreshToken?: string | Redacted.Redacted | undefined
+  /** Where and as what `token` was signed in, if not at Basilica's own. */
+  readonly signIn?: SignInOptions | undefined
+  /**
+   * Where tokens come from if not from `token`: a layer of `Auth`, such as `Auth.layerFile`, or one of your own. Default:
+   * none, with which only `Health` answers.
+   */
+  readonly auth?: Layer.Layer<Auth, ConfigurationError, HttpClient.HttpClient> | undefined
 }
 
 /**
@@ -44,8 +59,20 @@ export const layerHttpClient = (
 ): Layer.Layer<Services, ConfigurationError, HttpClient.HttpClient> =>
   layerServices(options).pipe(
     Layer.provideMerge(Transport.layer(options)),
-    Layer.provideMerge(options.token === undefined ? Auth.layerNone : Auth.layerToken(options.token))
+    Layer.provideMerge(layerAuth(options))
   )
+
+const layerAuth = (
+  { auth = Auth.layerNone, refreshToken, signIn, token }: BasilicaOptions
+): Layer.Layer<Auth, ConfigurationError, HttpClient.HttpClient> => {
+  if (refreshToken === undefined) return token === undefined ? auth : Auth.layerToken(token)
+  if (token !== undefined) return Auth.layerTokens({ ...signIn, accessToken: token, refreshToken })
+  const problem = "stands alone; allowed: beside token, the access token that it renews"
+  return Layer.effect(
+    Auth,
+    Effect.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field: "refreshToken", problem }] }))
+  )
+}
 
 /**
  * Every service, over the transport that fits the runtime.
@@ -55,9 +82,23 @@ export const layerHttpClient = (
 export const layer = (options: BasilicaOptions = {}): Layer.Layer<Services, ConfigurationError> =>
   Layer.provide(layerHttpClient(options), DefaultHttpClient.layer)
 
-/** Every service, set up by the environment: `BASILICA_API_URL` and `BASILICA_API_TOKEN`. */
+/**
+ * Every service, set up by the environment: `BASILICA_API_URL`, `BASILICA_API_TOKEN`, and `BASILICA_REFRESH_TOKEN` where the
+ * token is to be renewed.
+ */
 export const layerConfig: Layer.Layer<Services, ConfigurationError | Config.ConfigError> = layerServices().pipe(
   Layer.provideMerge(Transport.layerConfig),
   Layer.provideMerge(Auth.layerConfig),
   Layer.provide(DefaultHttpClient.layer)
 )
+
+/**
+ * As {@link layerConfig}, and where the environment has no token, with the sign-in that a `TokenStore` keeps: on Node
+ * `Layer.provide(Basilica.layerConfigOrFile, TokenFile.layer())`.
+ */
+export const layerConfigOrFile: Layer.Layer<Services, ConfigurationError | Config.ConfigError, TokenStore> =
+  layerServices().pipe(
+    Layer.provideMerge(Transport.layerConfig),
+    Layer.provideMerge(Auth.layerConfigOrFile),
+    Layer.provide(DefaultHttpClient.layer)
+  )

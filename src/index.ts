@@ -1,6 +1,6 @@
 export * as Basilica from "./Basilica.ts"
 export { ApiError } from "./errors/ApiError.ts"
-export { AuthenticationError } from "./errors/AuthenticationError.ts"
+export { AuthenticationError, type AuthenticationProblem } from "./errors/AuthenticationError.ts"
 export { AuthorizationError } from "./errors/AuthorizationError.ts"
 export { ConfigurationError, type ConfigurationProblem } from "./errors/ConfigurationError.ts"
 export { Conflict } from "./errors/Conflict.ts"
@@ -30,7 +30,7 @@ export type { SshAccess } from "./schema/SshAccess.ts"
 export * as Timestamp from "./schema/Timestamp.ts"
 export type { VolumeMount } from "./schema/VolumeMount.ts"
 export { ApiKeys, type CreatedApiKey } from "./services/ApiKeys.ts"
-export { Auth } from "./services/Auth.ts"
+export { Auth, type DeviceLoginStep, type TokensOptions } from "./services/Auth.ts"
 export { DeployIntent, DeployJournal } from "./services/DeployJournal.ts"
 export {
   type DeployError,
@@ -47,6 +47,8 @@ export {
 export { Executors } from "./services/Executors.ts"
 export { Health } from "./services/Health.ts"
 export { type LogError, LogStream } from "./services/LogStream.ts"
+export type { SignInOptions } from "./services/SignIn.ts"
+export { type Tokens, TokenStore, type TokenStoreLayer } from "./services/TokenStore.ts"
 export {
   type Call,
   type CallError,

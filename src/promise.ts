@@ -26,9 +26,12 @@ import type { ListFilters } from "./schema/ListFilters.ts"
 import type { Listing } from "./schema/Listing.ts"
 import type { LogEntry, LogOptions } from "./schema/LogEntry.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
+import { Auth } from "./services/Auth.ts"
 import { Deployments } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
+import type { SignInOptions } from "./services/SignIn.ts"
+import type { TokenStoreLayer } from "./services/TokenStore.ts"
 
 /** A length of time: milliseconds, or a text such as `"30 seconds"`. */
 export type Duration = number | `${number} ${"millis" | "seconds" | "minutes" | "hours"}`
@@ -37,8 +40,20 @@ export type Duration = number | `${number} ${"millis" | "seconds" | "minutes" | 
 export interface BasilicaClientOptions {
   /** Default: `BASILICA_API_URL`, or `https://api.basilica.ai`. http is allowed to this machine alone. */
   readonly baseUrl?: string | undefined
-  /** An API key (`basilica_...`) or an access token. Default: `BASILICA_API_TOKEN`. */
+  /**
+   * An API key (`basilica_...`) or an access token. Default: `BASILICA_API_TOKEN`, and without that the sign-in of
+   * `tokenStore`.
+   */
   readonly token?: string | undefined
+  /**
+   * Renews the access token, before it expires and when the service refuses it. Good for one use, so give it to one
+   * program, once. Default: `BASILICA_REFRESH_TOKEN`, if the token is that of the environment too.
+   */
+  readonly refreshToken?: string | undefined
+  /** Where and as what `token` was signed in, if not at Basilica's own. */
+  readonly signIn?: SignInOptions | undefined
+  /** Where a sign-in is kept: `TokenFile.layer()` of `basilica-sdk/node`. Default: nowhere. */
+  readonly tokenStore?: TokenStoreLayer | undefined
   /** The deadline of a call, all attempts together. Default: 60 seconds. */
   readonly timeout?: Duration | undefined
   /** The deadline of a deploy. Default: 18 minutes, above what the service takes at most. */
@@ -216,28 +231,37 @@ export class BasilicaClient implements AsyncDisposable {
 }
 
 /** What is not said in the options is taken from the environment, as it is now. */
-const layerFrom = (options: BasilicaClientOptions): Layer.Layer<Basilica.Services, ConfigurationError> =>
+const layerFrom = (
+  { tokenStore, ...options }: BasilicaClientOptions
+): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
     const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
-    const token = yield* Config.option(Config.Redacted("BASILICA_API_TOKEN"))
+    const auth = tokenStore === undefined ? Auth.layerConfig : Layer.provide(Auth.layerConfigOrFile, tokenStore)
     return Basilica.layer({
       ...options,
       baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl),
-      token: options.token ?? Option.getOrUndefined(token)
+      auth: Layer.catchTag(auth, "ConfigError", unreadable)
     })
   })).pipe(
-    Layer.catchTag("ConfigError", (error) => {
-      const problems = [{ field: "environment", problem: `cannot be read: ${error.message}` }]
-      return Layer.effectContext(Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems })))
-    }),
+    Layer.catchTag("ConfigError", unreadable),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv()))
+  )
+
+const unreadable = ({ message }: Config.ConfigError) =>
+  Layer.effectContext(
+    Effect.fail(
+      new ConfigurationError({
+        operation: "BasilicaClient",
+        problems: [{ field: "environment", problem: `cannot be read: ${message}` }]
+      })
+    )
   )
 
 const secret = (redacted: Redacted.Redacted): Secret =>
   Object.defineProperty({ reveal: () => Redacted.value(redacted) }, "toString", { value: () => "<redacted>" })
 
 export { ApiError } from "./errors/ApiError.ts"
-export { AuthenticationError } from "./errors/AuthenticationError.ts"
+export { AuthenticationError, type AuthenticationProblem } from "./errors/AuthenticationError.ts"
 export { AuthorizationError } from "./errors/AuthorizationError.ts"
 export { ConfigurationError, type ConfigurationProblem } from "./errors/ConfigurationError.ts"
 export { Conflict } from "./errors/Conflict.ts"
@@ -264,5 +288,7 @@ export type {
   ListFilters,
   Listing,
   LogEntry,
-  LogOptions
+  LogOptions,
+  SignInOptions,
+  TokenStoreLayer
 }

@@ -1,9 +1,21 @@
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { Outcome } from "./Outcome.ts"
 
-/** There is no token, or the service does not accept it (401). */
+/**
+ * What stands between a call and its token.
+ *
+ * - `"missing"`: there is no token anywhere, or the place that keeps it cannot be used.
+ * - `"refused"`: the service, or the sign-in service, does not accept what it was given.
+ * - `"signedOut"`: the sign-in is over: only signing in again helps.
+ * - `"unreachable"`: the token could not be renewed for now; trying again later may help.
+ */
+export type AuthenticationProblem = "missing" | "refused" | "signedOut" | "unreachable"
+
+/** There is no token, or the service does not accept it (401), or the sign-in behind it is over. */
 export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly operation: string
+  /** Tells a sign-in that is over (`"signedOut"`) from the rest. */
+  readonly kind: AuthenticationProblem
   /** What was wrong, in the service's words where it gave any. */
   readonly reason: string
   /** What to do about it. */
@@ -13,7 +25,7 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly requestId?: string | undefined
 }> {
   readonly outcome: Outcome = "none"
-  readonly retryable: boolean = false
+  readonly retryable: boolean = this.kind === "unreachable"
 
   override get message(): string {
     return `${this.operation} was not authenticated: ${this.reason}. ${this.remedy}`

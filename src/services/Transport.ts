@@ -6,6 +6,7 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -34,6 +35,7 @@ import * as Deadline from "./internal/Deadline.ts"
 import { fromPublicRefusal, fromRefusal, fromTransport, readRefusal, type Refusal } from "./internal/Failure.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
+import { readText, sendWith } from "./internal/Send.ts"
 
 /** What any call may fail with, whatever it does. */
 export type CallError =
@@ -181,17 +183,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     })
   )
 
-  /** No redirect is followed by any fetch, and no trace header leaves for a service that is not the user's own. */
-  const send = (request: HttpClientRequest.HttpClientRequest) =>
-    Effect.withFiber((fiber) =>
-      http.execute(request).pipe(
-        Effect.provideService(FetchHttpClient.RequestInit, {
-          ...Context.getOrUndefined(fiber.context, FetchHttpClient.RequestInit),
-          redirect: "manual"
-        }),
-        Effect.provideService(HttpClient.TracerPropagationEnabled, false)
-      )
-    )
+  const send = sendWith(http)
 
   const build = (call: Request): HttpClientRequest.HttpClientRequest => {
     const request = HttpClientRequest.make(call.method)(
@@ -206,24 +198,38 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   const withToken = (request: HttpClientRequest.HttpClientRequest, token: Redacted.Redacted) =>
     HttpClientRequest.bearerToken(request, token)
 
-  /** Sends with the token; if the service refuses it and there is another by then, once more with that. */
+  /**
+   * Sends with the token; if the service refuses it and there is another by then, once more with that. While a token is
+   * waited for, nothing of the call is on its way.
+   */
   const sendAuthenticated = Effect.fnUntraced(
     function*(operation: string, request: HttpClientRequest.HttpClientRequest) {
+      const progress = yield* CallProgress
+      progress.phase = "connect"
       const token = yield* tokenFor(operation)
+      progress.phase = "headers"
       const response = yield* send(withToken(request, token))
       if (response.status !== 401) return response
-      yield* auth.invalidate(token)
-      const fresh = yield* tokenFor(operation)
+      progress.phase = "connect"
+      const fresh = yield* auth.invalidate(token).pipe(
+        Effect.andThen(tokenFor(operation)),
+        Effect.onExitIf(Exit.isFailure, () => discard(response))
+      )
+      progress.phase = "headers"
       if (Redacted.value(fresh) === Redacted.value(token)) return response
-      yield* Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1)))
+      yield* discard(response)
       return yield* send(withToken(request, fresh))
     }
   )
 
+  /** Lets the connection go. */
+  const discard = (response: HttpClientResponse.HttpClientResponse) =>
+    Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1)))
+
   const tokenFor = (operation: string) =>
     Effect.mapError(
       auth.token,
-      (error) => new AuthenticationError({ operation, reason: error.reason, remedy: error.remedy, code: error.code })
+      ({ code, kind, reason, remedy }) => new AuthenticationError({ operation, kind, reason, remedy, code })
     )
 
   /** One attempt, up to the head of the reply. */
@@ -239,36 +245,20 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     )
   })
 
-  /** Reads a whole body as text, counting what was decompressed. */
   const readBody = (
     call: Request,
     response: HttpClientResponse.HttpClientResponse,
     limit: number
-  ): Effect.Effect<string, NetworkError | InvalidResponse> => {
-    let size = 0
-    const chunks: Array<Uint8Array> = []
-    return response.stream.pipe(
-      Stream.runForEachArray((arrays) => {
-        for (const bytes of arrays) {
-          size += bytes.length
-          chunks.push(bytes)
-        }
-        return size <= limit ? Effect.void : Effect.fail(
-          new InvalidResponse({
-            operation: call.operation,
-            reason: `the body is larger than ${limit} bytes`,
-            status: response.status,
-            outcome: changes(call) ? "unknown" : "none"
-          })
-        )
-      }),
-      Effect.catchIf(HttpClientError.isHttpClientError, (error) =>
-        error.reason._tag === "EmptyBodyError"
-          ? Effect.void
-          : Effect.fail(fromTransport(call.operation, error, "body", changes(call)))),
-      Effect.map(() => decodeText(chunks, size))
-    )
-  }
+  ): Effect.Effect<string, NetworkError | InvalidResponse> =>
+    Effect.mapError(readText(response, limit), (error) =>
+      error === "too large"
+        ? new InvalidResponse({
+          operation: call.operation,
+          reason: `the body is larger than ${limit} bytes`,
+          status: response.status,
+          outcome: changes(call) ? "unknown" : "none"
+        })
+        : fromTransport(call.operation, error, "body", changes(call)))
 
   const refuse = Effect.fnUntraced(function*<A, E extends Tagged, E2>(
     call: Request & { readonly onRefusal?: OnRefusal<A, E> },
@@ -399,21 +389,12 @@ interface Attempt {
 
 const changes = (call: Request): boolean => call.method !== "GET"
 
-/** Only the general errors are retryable, so these alone reach the schedule. */
-const isRetryable = (error: object): error is CallError => "retryable" in error && error.retryable === true
-
-const decodeText = (chunks: ReadonlyArray<Uint8Array>, size: number): string => {
-  const [first] = chunks
-  if (first === undefined) return ""
-  if (chunks.length === 1) return new TextDecoder().decode(first)
-  const all = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    all.set(chunk, offset)
-    offset += chunk.length
-  }
-  return new TextDecoder().decode(all)
-}
+/**
+ * Only the general errors are retryable, so these alone reach the schedule. A sign-in that could not be renewed was tried
+ * again by `Auth` already.
+ */
+const isRetryable = (error: object): error is CallError =>
+  "retryable" in error && error.retryable === true && !(error instanceof AuthenticationError)
 
 const parseJson = (text: string): Result.Result<unknown, string> => {
   if (text === "") return Result.succeed(undefined)

@@ -9,7 +9,12 @@ const errors: ReadonlyArray<readonly [Error & { readonly _tag: string; readonly 
     /image is empty; allowed: a name\. Nothing was sent\./
   ],
   [
-    new Face.AuthenticationError({ operation, reason: "there is no token", remedy: "Set BASILICA_API_TOKEN." }),
+    new Face.AuthenticationError({
+      operation,
+      kind: "missing",
+      reason: "there is no token",
+      remedy: "Set BASILICA_API_TOKEN."
+    }),
     /no token\. Set BASILICA_API_TOKEN\./
   ],
   [new Face.AuthorizationError({ operation, scope: "rentals:create" }), /scope rentals:create/],

@@ -6,13 +6,13 @@ export const defaultBaseUrl = "https://api.basilica.ai"
 
 /**
  * Reads a base URL: https, or http to this machine alone, without a user name, a query or a fragment. A path stays as a
- * prefix.
+ * prefix. `field` is the name of the option for the error.
  */
-export const parse = (text: string): Result.Result<string, ConfigurationError> => {
+export const parse = (text: string, field = "baseUrl"): Result.Result<string, ConfigurationError> => {
   const problem = problemOf(text)
   return problem === undefined
     ? Result.succeed(new URL(text).href.replace(/\/+$/, ""))
-    : Result.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field: "baseUrl", problem }] }))
+    : Result.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field, problem }] }))
 }
 
 const problemOf = (text: string): string | undefined => {

@@ -61,6 +61,7 @@ export const fromRefusal = (refusal: Refusal, changes: boolean): RefusalError =>
   if (status === 401) {
     return new AuthenticationError({
       operation,
+      kind: "refused",
       reason: reason === "" ? "the service does not accept the token (401)" : reason,
       remedy: reason.includes("API key management requires")
         ? "API keys are managed with an access token, not with another API key."

@@ -1,0 +1,63 @@
+/**
+ * How requests leave: no redirect is followed, no trace header goes along, and no body is read without a bound.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
+import { TracerPropagationEnabled } from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
+
+/** Sends once. No redirect is followed by any fetch, and no trace header leaves for a service that is not the user's own. */
+export const sendWith = (http: HttpClient.HttpClient) =>
+(
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+  Effect.withFiber((fiber) =>
+    http.execute(request).pipe(
+      Effect.provideService(FetchHttpClient.RequestInit, {
+        ...Context.getOrUndefined(fiber.context, FetchHttpClient.RequestInit),
+        redirect: "manual"
+      }),
+      Effect.provideService(TracerPropagationEnabled, false)
+    )
+  )
+
+/** Reads a whole body as text, counting what was decompressed. Fails with `"too large"` beyond the limit. */
+export const readText = (
+  response: HttpClientResponse.HttpClientResponse,
+  limit: number
+): Effect.Effect<string, HttpClientError.HttpClientError | "too large"> => {
+  let size = 0
+  const chunks: Array<Uint8Array> = []
+  return response.stream.pipe(
+    Stream.runForEachArray((arrays) => {
+      for (const bytes of arrays) {
+        size += bytes.length
+        chunks.push(bytes)
+      }
+      return size <= limit ? Effect.void : Effect.fail("too large" as const)
+    }),
+    Effect.catchIf(isEmptyBody, () => Effect.void),
+    Effect.map(() => decodeText(chunks, size))
+  )
+}
+
+const isEmptyBody = (error: unknown): error is HttpClientError.HttpClientError =>
+  HttpClientError.isHttpClientError(error) && error.reason._tag === "EmptyBodyError"
+
+const decodeText = (chunks: ReadonlyArray<Uint8Array>, size: number): string => {
+  const [first] = chunks
+  if (first === undefined) return ""
+  if (chunks.length === 1) return new TextDecoder().decode(first)
+  const all = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.length
+  }
+  return new TextDecoder().decode(all)
+}
