@@ -1,1 +1,2 @@
 export * as NodeHttpClient from "./NodeHttpClient.ts"
+export * as TokenFile from "./TokenFile.ts"

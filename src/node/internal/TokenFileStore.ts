@@ -1,0 +1,249 @@
+/**
+ * Reading and writing the token file: whole or not at all, and for its owner alone.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { randomBytes } from "node:crypto"
+import { constants } from "node:fs"
+import * as NodeFiles from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import process from "node:process"
+import { AuthenticationError } from "../../errors/AuthenticationError.ts"
+import { TokenStore } from "../../services/TokenStore.ts"
+import { codeOf, defaultTimes, type LockTimes, withLock } from "./LockFile.ts"
+
+/** What the store does with files. */
+export type Files = Pick<typeof NodeFiles, "chmod" | "lstat" | "mkdir" | "open" | "readdir" | "rename" | "unlink">
+
+export interface TokenFileSettings {
+  /** Whether the directory is there for this file alone, and is closed to others too. */
+  readonly ownsDirectory: boolean
+  readonly files?: Files
+  readonly lock?: LockTimes
+}
+
+/** Larger is no token file. */
+const maxBytes = 256 * 1024
+
+/** How often, and after how many milliseconds, a file is read again that another program is just writing in place. */
+const tornReads = { times: 10, millis: 25 }
+
+const Printable = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))
+const decode = Schema.decodeUnknownOption(
+  Schema.Struct({ access_token: Printable, refresh_token: Schema.optionalKey(Schema.NullOr(Printable)) })
+)
+
+/** A file that must not be used, and why. */
+class Unusable extends Error {
+  readonly reason: string
+  readonly remedy: string
+  constructor(reason: string, remedy: string) {
+    super(reason)
+    this.reason = reason
+    this.remedy = remedy
+  }
+}
+
+export const makeTokenFile = (
+  path: string,
+  { files = NodeFiles, lock = defaultTimes, ownsDirectory }: TokenFileSettings
+): TokenStore["Service"] => {
+  const location = `the token file ${path}`
+  const directory = dirname(path)
+  const prefix = `${basename(path)}.`
+  let unlockedWarned = false
+
+  const attempt = <A>(doing: string, action: () => Promise<A>): Effect.Effect<A, AuthenticationError> =>
+    Effect.tryPromise({
+      try: action,
+      catch: (error) =>
+        new AuthenticationError({
+          operation: "TokenFile",
+          kind: "missing",
+          reason: error instanceof Unusable
+            ? `${location} ${error.reason}`
+            : `${location} could not be ${doing} (${codeOf(error)})`,
+          remedy: error instanceof Unusable ? error.remedy : "Look at its permissions, and at the space on its disk."
+        })
+    })
+
+  const locked = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | AuthenticationError, R> =>
+    attempt("locked", () => makeDirectory(files, directory, ownsDirectory)).pipe(
+      Effect.ignore,
+      Effect.andThen(withLock(`${path}.lock`, lock)(Effect.exit(effect))),
+      Effect.catch((problem) => {
+        if (problem._tag === "LockBusy") {
+          return Effect.fail(
+            new AuthenticationError({
+              operation: "TokenFile",
+              kind: "unreachable",
+              reason: `${location} is locked by another program for more than ${lock.wait / 1000} s`,
+              remedy: `Try again; if no such program runs, delete ${path}.lock.`
+            })
+          )
+        }
+        const warning =
+          `${path}.lock cannot be made (${problem.code}): programs that share the token file may get in ` +
+          "each other's way."
+        const warned = unlockedWarned
+        unlockedWarned = true
+        return Effect.andThen(warned ? Effect.void : Effect.logWarning(warning), Effect.exit(effect))
+      }),
+      Effect.flatten
+    )
+
+  return TokenStore.of({
+    location,
+    locked,
+    read: Effect.gen(function*() {
+      for (let times = 0;; times++) {
+        const found = yield* attempt("read", () => read(files, path))
+        if (found === undefined) return undefined
+        if (found.tightened !== undefined) {
+          yield* Effect.logWarning(`${location} could be read by others (mode ${found.tightened}); ${found.outcome}`)
+        }
+        const tokens = parse(found.text)
+        if (tokens !== undefined) return { ...tokens, keptAtMillis: found.keptAtMillis }
+        // It was there, and was not whole: the official command line writes it in place.
+        if (times === tornReads.times) return undefined
+        yield* Effect.sleep(tornReads.millis)
+      }
+    }),
+    write: ({ accessToken, refreshToken }) =>
+      attempt("written", async () => {
+        await makeDirectory(files, directory, ownsDirectory)
+        const before = await read(files, path)
+        const content = {
+          ...object(before?.text),
+          access_token: Redacted.value(accessToken),
+          refresh_token: refreshToken === undefined ? undefined : Redacted.value(refreshToken)
+        }
+        for (const name of await files.readdir(directory)) {
+          // A program was killed while it wrote. Nobody else writes now.
+          if (name.startsWith(prefix) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) await files.unlink(join(directory, name)).catch(() => undefined)
+        }
+        await replace(files, path, `${JSON.stringify(content, null, 2)}\n`)
+      }),
+    remove: attempt("removed", async () => {
+      await files.unlink(path).catch((error: unknown) => {
+        if (codeOf(error) !== "ENOENT") throw error
+      })
+    })
+  })
+}
+
+interface Found {
+  readonly text: string
+  readonly keptAtMillis: number
+  /** The mode that was too open, and what became of it. */
+  readonly tightened: string | undefined
+  readonly outcome: string
+}
+
+/** Reads the file without ever following a link, waiting for a pipe, or trusting what is another user's. */
+const read = async (files: Files, path: string): Promise<Found | undefined> => {
+  let handle: NodeFiles.FileHandle
+  try {
+    // Windows does not know the flags; there the look before has to do.
+    if ((await files.lstat(path)).isSymbolicLink()) throw isLink()
+    handle = await files.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined
+    throw codeOf(error) === "ELOOP" ? isLink() : error
+  }
+  try {
+    const status = await handle.stat()
+    if (!status.isFile()) throw new Unusable("is no file, and was not read", "Remove it and sign in again.")
+    const user = process.getuid?.()
+    if (user !== undefined && status.uid !== user) {
+      throw new Unusable("belongs to another user, and was not read", "Remove it and sign in again.")
+    }
+    if (status.size > maxBytes) throw new Unusable("is far too large", "Remove it and sign in again.")
+    const open = user !== undefined && (status.mode & 0o077) !== 0
+    const closed = open && await handle.chmod(0o600).then(() => true, () => false)
+    return {
+      text: await handle.readFile("utf8"),
+      keptAtMillis: status.mtimeMs,
+      tightened: open ? (status.mode & 0o777).toString(8).padStart(4, "0") : undefined,
+      outcome: closed ? "now they cannot." : "they still can, for its mode could not be changed."
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+const isLink = () =>
+  new Unusable("is a symbolic link, and was not followed", "Put the file itself there, or sign in again.")
+
+/** Writes beside the file, makes sure of the disk, and puts it in the place of the file. */
+const replace = async (files: Files, path: string, text: string): Promise<void> => {
+  const beside = `${path}.${randomBytes(8).toString("hex")}.tmp`
+  try {
+    const handle = await files.open(beside, "wx", 0o600)
+    try {
+      // The umask may have taken more than it should.
+      if (process.platform !== "win32") await handle.chmod(0o600)
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await files.rename(beside, path)
+  } catch (error) {
+    await files.unlink(beside).catch(() => undefined)
+    throw error
+  }
+  await syncDirectory(files, dirname(path))
+}
+
+/** Makes the new name last. Windows has no such thing, and some file systems refuse it. */
+const syncDirectory = async (files: Files, directory: string): Promise<void> => {
+  if (process.platform === "win32") return
+  const handle = await files.open(directory, constants.O_RDONLY)
+  try {
+    await handle.sync().catch(() => undefined)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Makes the directory and those above it, for their owner alone under every umask. */
+const makeDirectory = async (files: Files, directory: string, owns: boolean): Promise<void> => {
+  try {
+    const status = await files.lstat(directory)
+    const mine = process.getuid === undefined || status.uid === process.getuid()
+    if (owns && mine && status.isDirectory() && (status.mode & 0o077) !== 0) await files.chmod(directory, 0o700)
+    return
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error
+  }
+  await makeDirectory(files, dirname(directory), false)
+  try {
+    await files.mkdir(directory, { mode: 0o700 })
+    await files.chmod(directory, 0o700)
+  } catch (error) {
+    // Another program was quicker.
+    if (codeOf(error) !== "EEXIST") throw error
+  }
+}
+
+const parse = (text: string) => {
+  const tokens = decode(object(text))
+  if (tokens._tag === "None") return undefined
+  const { access_token, refresh_token } = tokens.value
+  return {
+    accessToken: Redacted.make(access_token, { label: "token" }),
+    refreshToken: typeof refresh_token === "string" ? Redacted.make(refresh_token, { label: "token" }) : undefined
+  }
+}
+
+/** The object that a text is, or `undefined`. */
+const object = (text: string | undefined): object | undefined => {
+  try {
+    const value: unknown = text === undefined ? undefined : JSON.parse(text)
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
