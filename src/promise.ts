@@ -50,7 +50,7 @@ export interface BasilicaClientOptions {
    * program, once. Default: `BASILICA_REFRESH_TOKEN`, if the token is that of the environment too.
    */
   readonly refreshToken?: string | undefined
-  /** Where and as what `token` was signed in, if not at Basilica's own. */
+  /** Where and as what a person signed in, if not at Basilica's own. */
   readonly signIn?: SignInOptions | undefined
   /** Where a sign-in is kept: `TokenFile.layer()` of `basilica-sdk/node`. Default: nowhere. */
   readonly tokenStore?: TokenStoreLayer | undefined
@@ -232,7 +232,7 @@ export class BasilicaClient implements AsyncDisposable {
 
 /** What is not said in the options is taken from the environment, as it is now. */
 const layerFrom = (
-  { tokenStore, ...options }: BasilicaClientOptions
+  { signIn = {}, tokenStore, ...options }: BasilicaClientOptions
 ): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
     const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
@@ -244,8 +244,19 @@ const layerFrom = (
     })
   })).pipe(
     Layer.catchTag("ConfigError", unreadable),
-    Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv()))
+    Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(signIn), ConfigProvider.fromEnv())))
   )
+
+/** The sign-in service of the options, before that of the environment. */
+const fromOptions = ({ audience, clientId, domain }: SignInOptions): ConfigProvider.ConfigProvider => {
+  const given = {
+    BASILICA_AUTH0_DOMAIN: domain,
+    BASILICA_AUTH0_CLIENT_ID: clientId,
+    BASILICA_AUTH0_AUDIENCE: audience
+  }
+  const env = Object.entries(given).flatMap(([name, value]) => value === undefined ? [] : [[name, value]])
+  return ConfigProvider.fromEnv({ env: Object.fromEntries(env) })
+}
 
 const unreadable = ({ message }: Config.ConfigError) =>
   Layer.effectContext(

@@ -1,5 +1,5 @@
 import { Effect, type Scope } from "effect"
-import { createServer } from "node:http"
+import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 
 /** A request, as far as an identity provider looks at it. */
@@ -231,18 +231,9 @@ export const serveIdentityProvider = (
             }
             const fault = provider.faultOf(request)
             if (fault === "hang") return
-            if (fault === "drop") return incoming.socket.destroy()
             const lost = fault === "lose the reply" || fault === "cut the reply"
-            const reply = typeof fault === "object" ? fault : provider.handle(request, lost)
-            if (fault === "lose the reply") return incoming.socket.destroy()
-            const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body)
-            outgoing.writeHead(reply.status, {
-              "content-type": "application/json",
-              "content-length": Buffer.byteLength(text),
-              ...reply.headers
-            })
-            if (fault !== "cut the reply") return outgoing.end(text)
-            outgoing.write(text.slice(0, text.length / 2), () => incoming.socket.destroy())
+            if (fault === "drop") incoming.socket.destroy()
+            else answer(outgoing, typeof fault === "object" ? fault : provider.handle(request, lost), fault)
           })
         })
         server.on("connection", (socket: Socket) => {
@@ -263,3 +254,18 @@ export const serveIdentityProvider = (
     ),
     ({ url }) => ({ url })
   )
+
+const answer = (outgoing: ServerResponse, reply: ProviderReply, fault: Fault | undefined): void => {
+  const text = typeof reply.body === "string" ? reply.body : JSON.stringify(reply.body)
+  if (fault === "lose the reply") {
+    outgoing.destroy()
+    return
+  }
+  outgoing.writeHead(reply.status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    ...reply.headers
+  })
+  if (fault === "cut the reply") outgoing.write(text.slice(0, text.length / 2), () => outgoing.destroy())
+  else outgoing.end(text)
+}

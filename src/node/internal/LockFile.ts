@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import { randomUUID } from "node:crypto"
-import { type FileHandle, open, readFile, rename, stat, unlink } from "node:fs/promises"
+import { type FileHandle, link, open, readFile, rename, stat, unlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import process from "node:process"
 
@@ -133,9 +133,7 @@ const takeOver = async (path: string, stale: Sight | undefined, times: LockTimes
   const guardPath = `${path}.takeover`
   const guard = await openNew(guardPath)
   if (guard === undefined) {
-    const left = await stat(guardPath).catch(() => undefined)
-    // Its program died in the middle of this.
-    if (left !== undefined && Date.now() - left.mtimeMs > times.stale) await unlink(guardPath).catch(() => undefined)
+    await removeIfLeft(guardPath, times)
     return undefined
   }
   const candidatePath = `${path}.${randomUUID()}`
@@ -157,6 +155,23 @@ const takeOver = async (path: string, stale: Sight | undefined, times: LockTimes
     await guard.close()
     await unlink(guardPath).catch(() => undefined)
   }
+}
+
+/**
+ * Removes the second lock where its program died in the middle of a take-over. It is moved away first and looked at there:
+ * another may have removed it and made a new one meanwhile, which is put back.
+ */
+const removeIfLeft = async (path: string, times: LockTimes): Promise<void> => {
+  const moved = `${path}.${randomUUID()}`
+  try {
+    const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)])
+    if (Date.now() - mtimeMs < (isDead(text) ? times.dead : times.stale)) return
+    await rename(path, moved)
+    if (await readFile(moved, "utf8") !== text) await link(moved, path)
+  } catch {
+    // Somebody else was quicker.
+  }
+  await unlink(moved).catch(() => undefined)
 }
 
 /** Touches the file by its handle: a lock that was taken over is another file, and stays untouched. */

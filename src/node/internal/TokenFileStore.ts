@@ -121,7 +121,9 @@ export const makeTokenFile = (
         }
         for (const name of await files.readdir(directory)) {
           // A program was killed while it wrote. Nobody else writes now.
-          if (name.startsWith(prefix) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) await files.unlink(join(directory, name)).catch(() => undefined)
+          if (name.startsWith(prefix) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) {
+            await files.unlink(join(directory, name)).catch(() => undefined)
+          }
         }
         await replace(files, path, `${JSON.stringify(content, null, 2)}\n`)
       }),

@@ -1,0 +1,149 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { build } from "esbuild"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as Files from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import process from "node:process"
+import { makeTokenFile } from "../../src/node/internal/TokenFileStore.ts"
+import { IdentityProvider, serveIdentityProvider } from "../support/IdentityProvider.ts"
+
+const long = process.env["TEST_LONG"] !== undefined
+const minute = 60_000
+
+/** A directory with one program of test/support in it, bundled so that it starts quickly. */
+const withProgram = (name: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const directory = Files.mkdtempSync(join(tmpdir(), "basilica-token-"))
+      const program = join(directory, "program.mjs")
+      await build({
+        entryPoints: [join(import.meta.dirname, `../support/${name}.ts`)],
+        outfile: program,
+        bundle: true,
+        minify: true,
+        platform: "node",
+        format: "esm",
+        conditions: ["basilica-sdk-source", "node"],
+        banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` },
+        logLevel: "error"
+      })
+      return { program, directory, path: join(directory, "data", "auth.json") }
+    }),
+    ({ directory }) => Effect.sync(() => Files.rmSync(directory, { recursive: true, force: true }))
+  )
+
+const run = async (program: string, args: ReadonlyArray<string>): Promise<string> => {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  let output = ""
+  child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
+  child.stderr.on("data", (chunk: Buffer) => output += chunk.toString())
+  const [code] = await once(child, "close") as [number | null]
+  if (code !== 0) throw new Error(`exit ${code}: ${output}`)
+  return output
+}
+
+describe("8 programs that share a token file", () => {
+  it.live("make one exchange for each expiry", () =>
+    Effect.gen(function*() {
+      const expiries = long ? 25 : 5
+      const { path, program } = yield* withProgram("sharedSignIn")
+      const provider = new IdentityProvider()
+      const { url } = yield* serveIdentityProvider(provider)
+      const { accessToken, refreshToken } = provider.signIn()
+      const store = makeTokenFile(path, { ownsDirectory: false })
+      yield* store.locked(
+        store.write({ accessToken: Redacted.make(accessToken), refreshToken: Redacted.make(refreshToken) })
+      )
+      const total = 8 * 50 * expiries
+      let expired = 0
+      provider.onCall = () => {
+        // Evenly over the whole, and for the last time well before the end.
+        if (provider.accepted > (expired + 0.5) * total / expiries) {
+          expired++
+          provider.expire()
+        }
+      }
+      const outputs = yield* Effect.promise(() =>
+        Promise.all(Array.from({ length: 8 }, () => run(program, [url, path, String(50 * expiries)])))
+      )
+      console.log(
+        `${provider.exchanges} exchanges, ${expired} expiries, ${provider.refusals} refusals, ${outputs.join()}`
+      )
+      assert.strictEqual(expired, expiries)
+      assert.strictEqual(provider.exchanges, expiries)
+      assert.deepStrictEqual(provider.abused, [])
+      assert.strictEqual(provider.resent, 0)
+      const kept = yield* store.read
+      assert.strictEqual(kept && Redacted.value(kept.accessToken), provider.accessToken)
+      assert.deepStrictEqual(Files.readdirSync(join(path, "..")), ["auth.json"])
+    }), 5 * minute)
+})
+
+describe("a token file whose writers are killed", () => {
+  const cycles = long ? 10_000 : 500
+
+  it.live(`is whole at every moment of ${cycles} lives`, () =>
+    Effect.gen(function*() {
+      const { path, program } = yield* withProgram("tokenWriter")
+      const store = makeTokenFile(path, { ownsDirectory: false })
+      yield* store.locked(
+        store.write({ accessToken: Redacted.make("access-0-"), refreshToken: Redacted.make("refresh-0-") })
+      )
+      let reads = 0
+      let distinct = 0
+      let last = ""
+      let done = false
+      const check = () => {
+        const { access_token: access, refresh_token: refresh } = JSON.parse(Files.readFileSync(path, "utf8")) as {
+          readonly access_token: string
+          readonly refresh_token: string
+        }
+        assert.strictEqual(access.replace("access", ""), refresh.replace("refresh", ""))
+        assert.strictEqual(Files.statSync(path).mode & 0o777, 0o600)
+        if (access !== last) distinct++
+        last = access
+        reads++
+      }
+      const reader = async () => {
+        while (!done) {
+          check()
+          await new Promise((resolve) => setTimeout(resolve, 1))
+        }
+      }
+      let started = 0
+      let locksLeft = 0
+      const lives = async () => {
+        while (started < cycles) {
+          const life = started++
+          const child: ChildProcess = spawn(process.execPath, [program, path], { stdio: ["ignore", "pipe", "inherit"] })
+          const ended = once(child, "exit")
+          const first = await Promise.race([child.stdout && once(child.stdout, "data"), ended])
+          assert.strictEqual(String(first?.[0]).trim(), "ready", `life ${life}`)
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 10))
+          child.kill("SIGKILL")
+          await ended
+          if (Files.existsSync(`${path}.lock`)) locksLeft++
+        }
+      }
+      yield* Effect.promise(async () => {
+        const reading = reader()
+        try {
+          await Promise.all([lives(), lives(), lives()])
+        } finally {
+          done = true
+        }
+        await reading
+      })
+      console.log(`${cycles} kills, ${reads} reads, ${distinct} contents, a lock left ${locksLeft} times`)
+      assert.isAbove(distinct, cycles / 4)
+      assert.isAbove(locksLeft, cycles / 20)
+      yield* store.locked(store.write({ accessToken: Redacted.make("end"), refreshToken: Redacted.make("end") }))
+      assert.deepStrictEqual(
+        Files.readdirSync(join(path, "..")).filter((name) => name.endsWith(".tmp")),
+        []
+      )
+    }), (long ? 60 : 5) * minute)
+})
