@@ -115,10 +115,12 @@ describe("a sign-in that is renewed", () => {
   it.effect("is renewed before it expires, while calls go on with the old token", () => {
     const { layer, provider } = virtual({ lifetimeSeconds: 1000, exchange: 2000 })
     return Effect.gen(function*() {
+      yield* list
       yield* TestClock.adjust("899 seconds")
       yield* list
-      assert.strictEqual(provider.exchanges, 0)
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("500 millis")
+      assert.isTrue(provider.requests.every(({ path }) => path === "/executors"))
+      yield* TestClock.adjust("500 millis")
       // A tenth of its life is left. The call does not wait for the exchange.
       yield* list
       assert.strictEqual(provider.exchanges, 0)
@@ -424,6 +426,63 @@ describe("a sign-in that is renewed", () => {
         yield* auth.invalidate(yield* auth.token)
         yield* store.write(tokens(provider.signIn()))
         assert.strictEqual(Redacted.value(yield* auth.token), provider.accessToken)
+        assert.lengthOf(provider.requests, 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("is renewed under the lock once, however many wait", () => {
+      const provider = new IdentityProvider({ now: () => 0 })
+      const memory = TokenStore.makeMemory(tokens(provider.signIn()))
+      let locked = 0
+      const store = TokenStore.of({
+        ...memory,
+        locked: (effect) => {
+          locked++
+          return memory.locked(effect)
+        }
+      })
+      return Effect.gen(function*() {
+        const auth = yield* Auth
+        yield* auth.invalidate(yield* auth.token)
+        yield* inTime(Effect.all(Array.from({ length: 500 }, () => auth.token), { concurrency: "unbounded" }))
+        assert.strictEqual(locked, 1)
+      }).pipe(
+        Effect.provide(
+          Auth.layerFile(signIn).pipe(
+            Layer.provide(Layer.succeed(TokenStore, store)),
+            Layer.provide(inMemory(provider))
+          )
+        )
+      )
+    })
+
+    it.effect("is reckoned from when it was kept, so that a wrong clock makes no program renew it", () => {
+      const provider = new IdentityProvider({ now: () => 0, lifetimeSeconds: 3600 })
+      const tenHours = 10 * 3_600_000
+      const kept = { ...tokens(provider.signIn()), keptAtMillis: tenHours }
+      const layer = Auth.layerFile(signIn).pipe(
+        Layer.provide(Layer.succeed(TokenStore, TokenStore.makeMemory(kept))),
+        Layer.provide(inMemory(provider))
+      )
+      return Effect.gen(function*() {
+        yield* TestClock.setTime(tenHours + 60_000)
+        const auth = yield* Auth
+        assert.strictEqual(Redacted.value(yield* inTime(auth.token)), provider.accessToken)
+        assert.lengthOf(provider.requests, 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("is not renewed where it is an API key", () => {
+      const provider = new IdentityProvider()
+      const key = { accessToken: `basilica_${"a".repeat(64)}`, refreshToken: provider.signIn().refreshToken }
+      const layer = Auth.layerFile(signIn).pipe(
+        Layer.provide(Layer.succeed(TokenStore, TokenStore.makeMemory(tokens(key)))),
+        Layer.provide(inMemory(provider))
+      )
+      return Effect.gen(function*() {
+        const auth = yield* Auth
+        yield* auth.invalidate(yield* auth.token)
+        assert.strictEqual(Redacted.value(yield* inTime(auth.token)), key.accessToken)
         assert.lengthOf(provider.requests, 0)
       }).pipe(Effect.provide(layer))
     })
