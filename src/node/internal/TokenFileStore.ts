@@ -34,6 +34,9 @@ const decode = Schema.decodeUnknownOption(
   Schema.Struct({ access_token: Printable, refresh_token: Schema.optionalKey(Schema.NullOr(Printable)) })
 )
 
+/** What follows the name of the file in the names of those beside it that a killed program leaves. */
+const leftover = /^(?:[0-9a-f]{16}\.tmp|lock\.(?:takeover\.)?[0-9a-f-]{36})$/
+
 /** A file that must not be used, and why. */
 class Unusable extends Error {
   readonly reason: string
@@ -120,8 +123,8 @@ export const makeTokenFile = (
           refresh_token: refreshToken === undefined ? undefined : Redacted.value(refreshToken)
         }
         for (const name of await files.readdir(directory)) {
-          // A program was killed while it wrote. Nobody else writes now.
-          if (name.startsWith(prefix) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) {
+          // A program was killed while it wrote, or took the lock over. Nobody else does either now.
+          if (name.startsWith(prefix) && leftover.test(name.slice(prefix.length))) {
             await files.unlink(join(directory, name)).catch(() => undefined)
           }
         }
