@@ -26,6 +26,7 @@ export type { InvalidItem, Listing } from "./schema/Listing.ts"
 export type { LogEntry, LogOptions } from "./schema/LogEntry.ts"
 export { PortMapping } from "./schema/PortMapping.ts"
 export { defaultResources, type ResourceRequirements } from "./schema/ResourceRequirements.ts"
+export type { SignInOptions } from "./schema/SignInOptions.ts"
 export type { SshAccess } from "./schema/SshAccess.ts"
 export * as Timestamp from "./schema/Timestamp.ts"
 export type { VolumeMount } from "./schema/VolumeMount.ts"
@@ -47,7 +48,6 @@ export {
 export { Executors } from "./services/Executors.ts"
 export { Health } from "./services/Health.ts"
 export { type LogError, LogStream } from "./services/LogStream.ts"
-export type { SignInOptions } from "./services/SignIn.ts"
 export { type Tokens, TokenStore, type TokenStoreLayer } from "./services/TokenStore.ts"
 export {
   type Call,

@@ -25,12 +25,12 @@ import type { HealthStatus } from "./schema/HealthStatus.ts"
 import type { ListFilters } from "./schema/ListFilters.ts"
 import type { Listing } from "./schema/Listing.ts"
 import type { LogEntry, LogOptions } from "./schema/LogEntry.ts"
+import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { Auth } from "./services/Auth.ts"
 import { Deployments } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
-import type { SignInOptions } from "./services/SignIn.ts"
 import type { TokenStoreLayer } from "./services/TokenStore.ts"
 
 /** A length of time: milliseconds, or a text such as `"30 seconds"`. */
@@ -53,7 +53,7 @@ export interface BasilicaClientOptions {
   /** Where and as what a person signed in, if not at Basilica's own. */
   readonly signIn?: SignInOptions | undefined
   /** Where a sign-in is kept: `TokenFile.layer()` of `basilica-sdk/node`. Default: nowhere. */
-  readonly tokenStore?: TokenStoreLayer | undefined
+  readonly tokenStore?: object | undefined
   /** The deadline of a call, all attempts together. Default: 60 seconds. */
   readonly timeout?: Duration | undefined
   /** The deadline of a deploy. Default: 18 minutes, above what the service takes at most. */
@@ -236,7 +236,9 @@ const layerFrom = (
 ): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
     const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
-    const auth = tokenStore === undefined ? Auth.layerConfig : Layer.provide(Auth.layerConfigOrFile, tokenStore)
+    const auth = tokenStore === undefined
+      ? Auth.layerConfig
+      : Layer.provide(Auth.layerConfigOrFile, yield* readTokenStore(tokenStore))
     return Basilica.layer({
       ...options,
       baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl),
@@ -246,6 +248,15 @@ const layerFrom = (
     Layer.catchTag("ConfigError", unreadable),
     Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(signIn), ConfigProvider.fromEnv())))
   )
+
+/** The option has no type of Effect, which a user of promises never sees, so it is looked at here. */
+const readTokenStore = (tokenStore: object): Effect.Effect<TokenStoreLayer, ConfigurationError> =>
+  Layer.isLayer(tokenStore)
+    ? Effect.succeed(tokenStore as TokenStoreLayer)
+    : invalid("tokenStore", "is not a place for tokens; allowed: TokenFile.layer() of basilica-sdk/node")
+
+const invalid = (field: string, problem: string): Effect.Effect<never, ConfigurationError> =>
+  Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems: [{ field, problem }] }))
 
 /** The sign-in service of the options, before that of the environment. */
 const fromOptions = ({ audience, clientId, domain }: SignInOptions): ConfigProvider.ConfigProvider => {
@@ -259,14 +270,7 @@ const fromOptions = ({ audience, clientId, domain }: SignInOptions): ConfigProvi
 }
 
 const unreadable = ({ message }: Config.ConfigError) =>
-  Layer.effectContext(
-    Effect.fail(
-      new ConfigurationError({
-        operation: "BasilicaClient",
-        problems: [{ field: "environment", problem: `cannot be read: ${message}` }]
-      })
-    )
-  )
+  Layer.effectContext(invalid("environment", `cannot be read: ${message}`))
 
 const secret = (redacted: Redacted.Redacted): Secret =>
   Object.defineProperty({ reveal: () => Redacted.value(redacted) }, "toString", { value: () => "<redacted>" })
@@ -300,6 +304,5 @@ export type {
   Listing,
   LogEntry,
   LogOptions,
-  SignInOptions,
-  TokenStoreLayer
+  SignInOptions
 }

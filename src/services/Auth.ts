@@ -11,11 +11,12 @@ import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { SignInOptions } from "../schema/SignInOptions.ts"
 import * as DeviceLogin from "./internal/DeviceLogin.ts"
 import * as Refresher from "./internal/Refresher.ts"
 import { isApiKey, readToken } from "./internal/Token.ts"
 import * as TokenEndpoint from "./internal/TokenEndpoint.ts"
-import { type SignInOptions, signInSettings } from "./SignIn.ts"
+import { signInSettings } from "./SignIn.ts"
 import { type Tokens, TokenStore } from "./TokenStore.ts"
 
 /** A step of {@link Auth.deviceLogin}. */
