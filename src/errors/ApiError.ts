@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /** The service, or a proxy before it, reported a failure that has no error of its own here. */
@@ -16,6 +17,8 @@ export class ApiError extends TaggedError("ApiError")<{
   /** How long the reply asked to wait, in milliseconds, where it did. */
   readonly retryAfterMillis?: number | undefined
   readonly requestId?: string | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   override get message(): string {
     const words = this.reason === "" ? "without a word" : `saying: ${this.reason}`

@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /**
@@ -23,6 +24,8 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   /** The service's code, such as `BASILICA_API_AUTH_ERROR`. */
   readonly code?: string | undefined
   readonly requestId?: string | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly outcome: Outcome = "none"
   readonly retryable: boolean = this.kind === "unreachable"

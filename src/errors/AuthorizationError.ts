@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /** The token is good, but does not allow this call (403; the service sends it without a body). */
@@ -7,6 +8,8 @@ export class AuthorizationError extends TaggedError("AuthorizationError")<{
   /** The scope that the route asks for, such as `rentals:create`. */
   readonly scope?: string | undefined
   readonly requestId?: string | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly outcome: Outcome = "none"
   readonly retryable: boolean = false

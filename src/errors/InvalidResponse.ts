@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /** The service said yes, and then something that cannot be understood. */
@@ -9,6 +10,8 @@ export class InvalidResponse extends TaggedError("InvalidResponse")<{
   readonly status: number
   readonly outcome: Outcome
   readonly requestId?: string | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly retryable: boolean = false
 

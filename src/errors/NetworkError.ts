@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome, Phase } from "./Outcome.ts"
 
 /** The network failed: no connection, or one that broke. */
@@ -8,6 +9,8 @@ export class NetworkError extends TaggedError("NetworkError")<{
   /** What the runtime says of it, such as `ECONNREFUSED`. */
   readonly reason: string
   readonly outcome: Outcome
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly retryable: boolean = true
 

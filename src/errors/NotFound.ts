@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /** There is no such thing, or it belongs to somebody else (404). A deployment that was stopped is not found any more. */
@@ -7,6 +8,8 @@ export class NotFound extends TaggedError("NotFound")<{
   readonly resource: "deployment" | "executor" | "API key"
   readonly id: string
   readonly requestId?: string | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly outcome: Outcome = "none"
   readonly retryable: boolean = false

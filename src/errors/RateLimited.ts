@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /** Too many requests (429), still so after the retries of an idempotent call. */
@@ -7,6 +8,8 @@ export class RateLimited extends TaggedError("RateLimited")<{
   /** How long the service asked to wait, in milliseconds, where it did. */
   readonly retryAfterMillis?: number | undefined
   readonly requestId?: string | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly outcome: Outcome = "none"
   readonly retryable: boolean = true

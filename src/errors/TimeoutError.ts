@@ -1,4 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
+import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome, Phase } from "./Outcome.ts"
 
 /** The deadline of a call passed. It covers connecting, the reply, its body and all retries. */
@@ -11,6 +12,8 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
   readonly outcome: Outcome
   /** The last status seen, where the call was waiting for one. */
   readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
+  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  readonly cursor?: LogCursor | undefined
 }> {
   readonly retryable: boolean = true
 

@@ -1,3 +1,4 @@
+import type { LogCursor } from "./LogCursor.ts"
 import type { Timestamp } from "./Timestamp.ts"
 
 /** A line of a deployment's output. */
@@ -19,4 +20,16 @@ export interface LogOptions {
   readonly follow?: boolean | undefined
   /** Begin with the last lines alone, this many; 0 for none. Default: from the first line. */
   readonly tail?: number | undefined
+  /** Go on behind this place, which an error or `LogCursor.after` gave. Not together with `tail`. */
+  readonly from?: LogCursor | undefined
+  /**
+   * What to do where the log does not reach back any more to where it was read. Default: `"fail"`, with a `LogGap`.
+   * `"continue"` goes on behind the gap, with a warning in the log and a count in `basilica_log_gaps_total`.
+   */
+  readonly onGap?: "fail" | "continue" | undefined
+  /**
+   * How often in a row `follow` connects again to no avail before it fails: without a new line, and cut within a minute.
+   * Default: 20, which takes about four minutes. 0 fails with the first cut.
+   */
+  readonly maxReconnects?: number | undefined
 }

@@ -8,6 +8,8 @@ export type Timestamp = string
 
 const pattern = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})$/
 
+const utc = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/
+
 /** Nanoseconds since 1970, or `undefined` where the text is not a time. */
 export const epochNanoseconds = (timestamp: Timestamp): bigint | undefined => {
   const match = pattern.exec(timestamp)
@@ -26,7 +28,16 @@ export const toDate = (timestamp: Timestamp): Date | undefined => {
 
 /** Orders two moments by their nanoseconds: negative, zero or positive. What is not a time comes first. */
 export const compare = (self: Timestamp, that: Timestamp): number => {
+  // The same form, which the service nearly always writes: the order of the texts is the order of the moments.
+  if (self.length === that.length && utc.test(self) && utc.test(that)) return self < that ? -1 : self > that ? 1 : 0
   const left = epochNanoseconds(self) ?? -1n
   const right = epochNanoseconds(that) ?? -1n
   return left < right ? -1 : left > right ? 1 : 0
 }
+
+/** Whether two texts are one moment. */
+export const same = (self: Timestamp, that: Timestamp): boolean =>
+  self === that || ((self.length !== that.length || !self.endsWith("Z")) && compare(self, that) === 0)
+
+/** The earlier of two moments. */
+export const earlier = (self: Timestamp, that: Timestamp): Timestamp => compare(that, self) < 0 ? that : self

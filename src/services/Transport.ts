@@ -150,6 +150,8 @@ export class Transport extends Context.Service<Transport, {
 export interface OpenReply {
   readonly status: number
   readonly contentType: string
+  /** The service's own time when it answered, in milliseconds since 1970, where it says it. */
+  readonly date?: number | undefined
   readonly body: Stream.Stream<Uint8Array, NetworkError>
 }
 
@@ -366,6 +368,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           return {
             status: response.status,
             contentType: response.headers["content-type"] ?? "",
+            date: parseDate(response.headers["date"]),
             body: Stream.catchIf(response.stream, HttpClientError.isHttpClientError, (error) =>
               error.reason._tag === "EmptyBodyError"
                 ? Stream.empty
@@ -395,6 +398,11 @@ const changes = (call: Request): boolean => call.method !== "GET"
  */
 const isRetryable = (error: object): error is CallError =>
   "retryable" in error && error.retryable === true && !(error instanceof AuthenticationError)
+
+const parseDate = (header: string | undefined): number | undefined => {
+  const millis = Date.parse(header ?? "")
+  return Number.isNaN(millis) ? undefined : millis
+}
 
 const parseJson = (text: string): Result.Result<unknown, string> => {
   if (text === "") return Result.succeed(undefined)

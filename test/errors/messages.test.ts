@@ -83,6 +83,18 @@ const errors: ReadonlyArray<readonly [Error & { readonly _tag: string; readonly 
     /ubuntu on executor e1.*502.*rental-1, rental-2.*Deployments\.list.*billed/
   ],
   [
+    new Face.LogGap({
+      operation,
+      id: "rental-1",
+      stream: "stdout",
+      after: "2025-09-20T12:00:00Z",
+      before: "2025-09-20T12:07:00Z",
+      linesBefore: 12,
+      cursor: Face.LogCursor.start("rental-1")
+    }),
+    /stdout of deployment rental-1 may be missing.*line 12 of .*12:00:00Z.*12:07:00Z.*from: error\.cursor/
+  ],
+  [
     new Face.StopUnconfirmed({
       operation,
       id: "rental-1",

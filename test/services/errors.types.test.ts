@@ -11,6 +11,7 @@ import type {
   Executors,
   Health,
   InvalidResponse,
+  LogGap,
   LogStream,
   NetworkError,
   NotFound,
@@ -49,8 +50,12 @@ describe("the errors of each operation", () => {
       ConfigurationError | AuthenticationError | AuthorizationError | NotFound | StopUnconfirmed
     >()
     expectTypeOf<ErrorOf<Deployments["Service"]["watch"]>>().toEqualTypeOf<Call | ConfigurationError | NotFound>()
-    expectTypeOf<ErrorOf<Deployments["Service"]["logs"]>>().toEqualTypeOf<Call | ConfigurationError | NotFound>()
-    expectTypeOf<ErrorOf<LogStream["Service"]["follow"]>>().toEqualTypeOf<Call | ConfigurationError | NotFound>()
+    expectTypeOf<ErrorOf<Deployments["Service"]["logs"]>>().toEqualTypeOf<
+      Call | ConfigurationError | NotFound | LogGap
+    >()
+    expectTypeOf<ErrorOf<LogStream["Service"]["follow"]>>().toEqualTypeOf<
+      Call | ConfigurationError | NotFound | LogGap
+    >()
     expectTypeOf<ErrorOf<Deployments["Service"]["waitUntilRunning"]>>().toEqualTypeOf<
       Call | ConfigurationError | NotFound | DeploymentError
     >()

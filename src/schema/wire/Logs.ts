@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import { count, countFromString } from "./internal/fields.ts"
+import { LogCursor } from "./LogCursor.ts"
 
 /** The data of a log event. A `stream` of `error` is no line: the service's own reader has failed. */
 export const LogEventWire = Schema.Struct({
@@ -17,5 +18,8 @@ export const LogsQuery = Schema.Struct({
 /** The rules for the options of a log. */
 export const LogOptionRules = Schema.Struct({
   follow: Schema.optional(Schema.Boolean),
-  tail: Schema.optional(count)
+  tail: Schema.optional(count),
+  from: Schema.optional(LogCursor),
+  onGap: Schema.optional(Schema.Literals(["fail", "continue"])),
+  maxReconnects: Schema.optional(count)
 })

@@ -1,98 +1,162 @@
 /**
- * Makes log lines of the bytes of a stream of server-sent events.
+ * Makes log lines of the bytes of one connection.
  */
-import * as Arr from "effect/Array"
-import * as Effect from "effect/Effect"
-import * as Sse from "effect/encoding/Sse"
-import * as Predicate from "effect/Predicate"
-import type * as Pull from "effect/Pull"
-import * as Stream from "effect/Stream"
 import { ApiError } from "../../errors/ApiError.ts"
 import { InvalidResponse } from "../../errors/InvalidResponse.ts"
+import { LogGap } from "../../errors/LogGap.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
-import type { LogEventWire } from "../../schema/wire/Logs.ts"
+import { EventReader, maxEventBytes } from "./EventReader.ts"
+import { LogEvent } from "./LogEvent.ts"
+import type { LogPosition } from "./LogPosition.ts"
+import type { Replay, Verdict } from "./Replay.ts"
 
-/** The longest event that is read, in characters. The service's own are below 25 KiB. */
-const maxEventSize = 1024 * 1024
+/** Why nothing more is read of a connection, though it goes on. */
+export type Stop =
+  /** What the service sends cannot be understood. */
+  | InvalidResponse
+  /** The service says that its own reader failed. */
+  | ApiError
+  /** Lines may be missing. */
+  | LogGap
+  /** The place was not found by counting: connect again and go by times. */
+  | "distrust"
 
-/**
- * The lines in a stream of bytes. An event with `stream: "error"` is no line: it says that the service's own reader
- * failed, and becomes an `ApiError` once all lines before it were handed out.
- */
-export const logEntries =
-  (operation: string) => <E>(bytes: Stream.Stream<Uint8Array, E>): Stream.Stream<LogEntry, E | LogReadError> =>
-    Stream.transformPull(bytes, (pull) =>
-      Effect.sync(() => {
-        const read = makeReader(operation)
-        let failure: LogReadError | undefined
-        const next: Pull.Pull<Arr.NonEmptyReadonlyArray<LogEntry>, E | LogReadError> = Effect.suspend(() => {
-          if (failure !== undefined) return Effect.fail(failure)
-          return Effect.flatMap(pull, (chunks) => {
-            const batch = read(chunks)
-            failure = batch.failure
-            return Arr.isReadonlyArrayNonEmpty(batch.entries) ? Effect.succeed(batch.entries) : next
-          })
-        })
-        return next
-      }))
-
-/** What can be wrong inside a stream whose connection holds. */
-export type LogReadError = ApiError | InvalidResponse
-
-interface Batch {
-  readonly entries: ReadonlyArray<LogEntry>
-  readonly failure: LogReadError | undefined
+/** Options of {@link LogReader}. */
+export interface LogReaderOptions {
+  readonly operation: string
+  readonly position: LogPosition
+  readonly replay: Replay
+  readonly onGap: "fail" | "continue"
 }
 
-const makeReader = (operation: string): (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>) => Batch => {
-  // The parser drops the byte order mark itself; a decoder that drops one too would let a second one slip through.
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
-  let entries: Array<LogEntry> = []
-  let failure: LogReadError | undefined
-  const parser = Sse.makeParser((event) => {
-    if (event._tag === "Retry" || failure !== undefined) return
-    const entry = readEvent(operation, event.data)
-    if (Predicate.isTagged(entry, "ApiError") || Predicate.isTagged(entry, "InvalidResponse")) failure = entry
-    else if (entry !== undefined) entries.push(entry)
-  }, { maxEventSize })
-  return (chunks) => {
-    entries = []
-    for (const chunk of chunks) {
-      if (parser.feed(decoder.decode(chunk, { stream: true })) !== undefined) {
-        failure ??= invalid(operation, `an event is longer than ${maxEventSize} characters`)
+/** The most streams that a log may have; there are two. */
+const maxStreams = 64
+
+/** Reads the bytes of one connection, and moves the position with each line that it gives out. */
+export class LogReader {
+  /** Why no more is read. What {@link read} returned before is still to be handed out. */
+  stop: Stop | undefined
+  /** The gaps that were passed since this was emptied last. */
+  gaps: Array<LogGap> = []
+  /** How long the service wants to be left alone before a new connection, in milliseconds. */
+  retryMillis: number | undefined
+  readonly #options: LogReaderOptions
+  readonly #event = new LogEvent()
+  readonly #reader: EventReader
+  #entries: Array<LogEntry> = []
+  /** Whether the stream of the last line has reached its place. */
+  #live = false
+
+  constructor(options: LogReaderOptions) {
+    this.#options = options
+    this.#reader = new EventReader({
+      onData: (text, start, end) => {
+        if (this.stop === undefined) this.#read(text, start, end)
+      },
+      onRetry: (millis) => {
+        this.retryMillis = millis
       }
+    })
+  }
+
+  /** The lines of the next bytes that are not known yet. */
+  read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<LogEntry> {
+    this.#entries = []
+    for (const chunk of chunks) {
+      if (this.stop !== undefined) break
+      if (!this.#reader.feed(chunk)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
     }
-    return { entries, failure }
+    return this.#entries
   }
-}
 
-/** A heartbeat, which later dialects send, has no message: it is not a line. */
-const readEvent = (operation: string, data: string): LogEntry | LogReadError | undefined => {
-  const event = parse(data)
-  if (!Predicate.isObject(event)) return invalid(operation, "an event of the log is not a JSON object")
-  // Checked by hand, not by a schema: this runs for every line, and a schema costs half of the throughput.
-  const { message, stream, timestamp } = event as Partial<Record<keyof typeof LogEventWire.Type, unknown>>
-  if (message === undefined) return undefined
-  if (typeof message !== "string" || typeof stream !== "string" || typeof timestamp !== "string") {
-    return invalid(operation, "an event of the log has no text in message, stream or timestamp")
+  /** The gap at the end of a log, where it ended before the place that was read to; passed where that is wanted. */
+  end(): LogGap | undefined {
+    const { onGap, replay } = this.#options
+    const place = replay.missing
+    if (place === undefined) return undefined
+    replay.accept()
+    const gap = this.#gap(place.stream, undefined)
+    if (onGap === "continue") this.gaps.push(gap)
+    return gap
   }
-  if (stream !== "error") return { timestamp, stream, message }
-  return new ApiError({
-    operation,
-    status: 200,
-    reason: message.slice(0, 2048),
-    retryable: true,
-    outcome: "none"
-  })
-}
 
-const invalid = (operation: string, reason: string) =>
-  new InvalidResponse({ operation, reason, status: 200, outcome: "none" })
+  #read(text: string, start: number, end: number): void {
+    const { replay } = this.#options
+    const event = this.#event
+    // Where the stream is known to have reached its place, the line is wanted: no need to look at its end first.
+    if (this.#live) event.readAll(text, start, end)
+    else event.read(text, start, end)
+    if (event.kind !== "line") {
+      // A heartbeat, which later dialects send, has no message: it is not a line.
+      if (event.kind === "no object") this.stop = this.#invalid("an event of the log is not a JSON object")
+      if (event.kind === "no text") {
+        this.stop = this.#invalid("an event of the log has no text in message, stream or timestamp")
+      }
+      return
+    }
+    if (event.stream === "error") {
+      this.stop = new ApiError({
+        operation: this.#options.operation,
+        status: 200,
+        reason: event.message.slice(0, 2048),
+        retryable: true,
+        outcome: "none"
+      })
+      return
+    }
+    if (replay.isNew(event.stream)) {
+      this.#live = true
+      replay.count(event.stream)
+      return this.#give(event)
+    }
+    this.#live = false
+    if (replay.streams > maxStreams) {
+      this.stop = this.#invalid(`the log has more than ${maxStreams} streams`)
+      return
+    }
+    const verdict = replay.judge(event)
+    if (verdict === "gap") this.#pass(event)
+    else this.#follow(verdict, event)
+  }
 
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
+  #follow(verdict: Verdict, event: LogEvent): void {
+    if (verdict === "new") this.#give(event)
+    else if (verdict === "distrust") this.stop = "distrust"
+  }
+
+  #give(event: LogEvent): void {
+    const entry: LogEntry = { timestamp: event.timestamp, stream: event.stream, message: event.message }
+    this.#options.replay.take(entry)
+    this.#entries.push(entry)
+  }
+
+  #pass(event: LogEvent): void {
+    const { onGap, replay } = this.#options
+    replay.accept()
+    const gap = this.#gap(event.stream, event.timestamp)
+    if (onGap === "fail") {
+      this.stop = gap
+      return
+    }
+    this.gaps.push(gap)
+    this.#follow(replay.judgeAgain(event), event)
+  }
+
+  #gap(stream: string, before: string | undefined): LogGap {
+    const { operation, position } = this.#options
+    const place = position.places.get(stream)
+    return new LogGap({
+      operation,
+      id: position.id,
+      stream,
+      after: place?.last.timestamp ?? "",
+      before,
+      linesBefore: place?.lines,
+      cursor: position.cursor
+    })
+  }
+
+  #invalid(reason: string): InvalidResponse {
+    return new InvalidResponse({ operation: this.#options.operation, reason, status: 200, outcome: "none" })
   }
 }

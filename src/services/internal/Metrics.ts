@@ -7,6 +7,14 @@ const calls = Metric.counter("basilica_calls_total", {
 })
 const retries = Metric.counter("basilica_retries_total", { description: "Attempts after the first", incremental: true })
 const logLines = Metric.counter("basilica_log_lines_total", { description: "Log lines handed out", incremental: true })
+const logReconnects = Metric.counter("basilica_log_reconnects_total", {
+  description: "Connections of followed logs after the first",
+  incremental: true
+})
+const logGaps = Metric.counter("basilica_log_gaps_total", {
+  description: "Places where lines of a log may be missing",
+  incremental: true
+})
 
 const retryBudget = Metric.gauge("basilica_retry_budget_tokens", { description: "What is left for retries, of 500" })
 
@@ -23,3 +31,9 @@ export const countRetry = (operation: string): Effect.Effect<void> =>
 
 /** Counts log lines that were handed to the reader. */
 export const countLogLines = (lines: number): Effect.Effect<void> => Metric.update(logLines, lines)
+
+/** Counts that a followed log connects again. */
+export const countLogReconnect: Effect.Effect<void> = Metric.update(logReconnects, 1)
+
+/** Counts a place where lines may be missing. */
+export const countLogGap: Effect.Effect<void> = Metric.update(logGaps, 1)

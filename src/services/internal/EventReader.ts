@@ -1,0 +1,221 @@
+import * as Duration from "effect/Duration"
+import * as Sse from "effect/encoding/Sse"
+
+/** The longest event and the longest line that are read, in bytes. The service's own are below 25 KiB. */
+export const maxEventBytes = 1024 * 1024
+
+/** Who wants to know of events. */
+export interface EventHandler {
+  /** The data of an event: a part of a text, so that what is not wanted is never cut out. */
+  readonly onData: (text: string, start: number, end: number) => void
+  /** The service says how long to wait before a new connection, in milliseconds. */
+  readonly onRetry: (millis: number) => void
+}
+
+/**
+ * Reads server-sent events, by the standard (WHATWG 9.2.5 and 9.2.6), from bytes that are cut anywhere.
+ *
+ * What the service itself writes, `data:...` and an empty line, is read the fast way: whole events are cut out as bytes
+ * and decoded in one piece. As soon as anything else appears, Effect's parser reads on until an event is complete.
+ */
+export class EventReader {
+  readonly #handler: EventHandler
+  readonly #parser: Sse.Parser
+  // The parser drops the byte order mark itself; a decoder that drops one too would let a second one slip through.
+  readonly #streaming = new TextDecoder("utf-8", { ignoreBOM: true })
+  readonly #whole = new TextDecoder("utf-8", { ignoreBOM: true })
+  readonly #limits = new Limits()
+  /** The beginning of an event that the fast way has not seen the end of. */
+  #begun: Array<Uint8Array> = []
+  #begunBytes = 0
+  /** Whether nothing was read yet: a byte order mark may come. */
+  #first = true
+  #parserStarted = false
+  /** Whether the parser stands between two events. */
+  #between = true
+
+  constructor(handler: EventHandler) {
+    this.#handler = handler
+    this.#parser = Sse.makeParser((event) => {
+      if (event._tag === "Event") handler.onData(event.data, 0, event.data.length)
+      else handler.onRetry(Duration.toMillis(event.duration))
+    }, { maxEventSize: Number.MAX_SAFE_INTEGER })
+  }
+
+  /** Reads on. Returns `false` for an event that is too long; those before it were handed out, and nothing is after. */
+  feed(bytes: Uint8Array): boolean {
+    let rest = bytes
+    while (rest.length > 0) {
+      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes && !rest.includes(cr)) {
+        this.#fast(rest)
+        return true
+      }
+      if (this.#begunBytes > 0 && !this.#general(this.#takeBegun(rest.subarray(0, 0)))) return false
+      const end = rest.length > maxEventBytes ? Math.min(afterBlankLine(rest), maxEventBytes) : afterBlankLine(rest)
+      if (!this.#general(rest.subarray(0, end))) return false
+      rest = rest.subarray(end)
+    }
+    return true
+  }
+
+  #fast(bytes: Uint8Array): void {
+    const end = this.#afterLastBlankLine(bytes)
+    if (end === 0) return this.#begin(bytes)
+    const text = this.#whole.decode(this.#takeBegun(bytes.subarray(0, end)))
+    if (end < bytes.length) this.#begin(bytes.subarray(end))
+    let at = 0
+    while (at < text.length) {
+      const lineEnd = text.startsWith("data:", at) ? text.indexOf("\n", at) : -1
+      if (lineEnd === -1 || text.charCodeAt(lineEnd + 1) !== lf) {
+        // It ends with an empty line and is within the limits, so the parser stands between two events behind it.
+        this.#startParser(this.#first && at === 0)
+        this.#parser.feed(text.slice(at))
+        break
+      }
+      this.#handler.onData(text, text.charCodeAt(at + 5) === space ? at + 6 : at + 5, lineEnd)
+      at = lineEnd + 2
+    }
+    this.#first = false
+  }
+
+  #general(bytes: Uint8Array): boolean {
+    this.#startParser(this.#first)
+    this.#first = false
+    const kept = this.#limits.check(bytes)
+    this.#parser.feed(this.#streaming.decode(kept, { stream: true }))
+    this.#between = this.#limits.between
+    return !this.#limits.exceeded
+  }
+
+  /** It takes a byte order mark off the first text it gets, which may not be the beginning. */
+  #startParser(atBeginning: boolean): void {
+    if (!this.#parserStarted && !atBeginning) {
+      this.#parser.feed("\n")
+      this.#limits.skipMark()
+    }
+    this.#parserStarted = true
+  }
+
+  #begin(bytes: Uint8Array): void {
+    this.#begun.push(bytes)
+    this.#begunBytes += bytes.length
+  }
+
+  #takeBegun(bytes: Uint8Array): Uint8Array {
+    if (this.#begunBytes === 0) return bytes
+    const all = new Uint8Array(this.#begunBytes + bytes.length)
+    let offset = 0
+    for (const part of this.#begun) {
+      all.set(part, offset)
+      offset += part.length
+    }
+    all.set(bytes, offset)
+    this.#begun = []
+    this.#begunBytes = 0
+    return all
+  }
+
+  /** Where the last event ends that is complete; 0 where none is. */
+  #afterLastBlankLine(bytes: Uint8Array): number {
+    let at = bytes.lastIndexOf(lf)
+    while (at > 0 && bytes[at - 1] !== lf) at = bytes.lastIndexOf(lf, at - 1)
+    return at > 0 || (at === 0 && this.#begun.at(-1)?.at(-1) === lf) ? at + 1 : 0
+  }
+}
+
+const lf = 10
+const cr = 13
+const space = 32
+const colon = 58
+const mark = [0xef, 0xbb, 0xbf]
+
+/** Where the first event ends that is complete, or the end. */
+const afterBlankLine = (bytes: Uint8Array): number => {
+  let at = bytes.indexOf(lf)
+  while (at !== -1 && bytes[at + 1] !== lf) at = bytes.indexOf(lf, at + 1)
+  return at === -1 ? bytes.length : at + 2
+}
+
+/** Counts the bytes of lines and events while they come, and drops the text of comments, which may have no end. */
+class Limits {
+  exceeded = false
+  #lineBytes = 0
+  #eventBytes = 0
+  #comment = false
+  #afterCr = false
+  /** How much of a byte order mark stands at the beginning; 3 where none can come any more. */
+  #marked = 0
+
+  /** No byte order mark can come any more. */
+  skipMark(): void {
+    this.#marked = mark.length
+  }
+
+  get between(): boolean {
+    return this.#lineBytes === 0 && this.#eventBytes === 0 && this.#marked === mark.length
+  }
+
+  /** What of the bytes is to be parsed: all but comments, up to an event that is too long. */
+  check(bytes: Uint8Array): Uint8Array {
+    let kept: Array<Uint8Array> | undefined
+    let begin = 0
+    const drop = (end: number, next: number) => {
+      if (end > begin) (kept ??= []).push(bytes.subarray(begin, end))
+      else kept ??= []
+      begin = next
+    }
+    for (let at = 0; at < bytes.length; at++) {
+      const byte = bytes[at]
+      if (this.#marked < mark.length) {
+        if (byte === mark[this.#marked]) {
+          this.#marked++
+          continue
+        }
+        this.#marked = mark.length
+      }
+      if (byte === lf && this.#afterCr) {
+        this.#afterCr = false
+      } else if (byte === lf || byte === cr) {
+        if (this.#lineBytes === 0) this.#eventBytes = 0
+        else if (!this.#comment) this.#eventBytes += this.#lineBytes
+        this.#lineBytes = 0
+        this.#comment = false
+        this.#afterCr = byte === cr
+      } else {
+        this.#afterCr = false
+        if (this.#lineBytes++ === 0) this.#comment = byte === colon
+        if (this.#comment) {
+          const end = endOfLine(bytes, at)
+          // The colon stays, so that the line does not become an empty one.
+          const begin = this.#lineBytes === 1 ? at + 1 : at
+          this.#lineBytes = 2
+          if (end > begin) drop(begin, end)
+          at = end - 1
+        } else if (this.#lineBytes + this.#eventBytes > maxEventBytes) {
+          this.exceeded = true
+          drop(at, bytes.length)
+          break
+        }
+      }
+    }
+    if (kept === undefined) return bytes
+    drop(bytes.length, bytes.length)
+    return joined(kept)
+  }
+}
+
+const endOfLine = (bytes: Uint8Array, from: number): number => {
+  let at = from
+  while (at < bytes.length && bytes[at] !== lf && bytes[at] !== cr) at++
+  return at
+}
+
+const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    all.set(part, offset)
+    offset += part.length
+  }
+  return all
+}

@@ -1,0 +1,105 @@
+import type { LogCursor } from "../../errors/LogCursor.ts"
+import { hashOf } from "../../schema/LogCursor.ts"
+import type { LogEntry } from "../../schema/LogEntry.ts"
+import * as Timestamp from "../../schema/Timestamp.ts"
+
+/** How far one stream was read. Moves with each line, so it holds the last message itself: hashed when asked for. */
+export interface Place {
+  readonly stream: string
+  /** How many lines stand before the place; `undefined` while that is not known. */
+  lines: number | undefined
+  first: Mark
+  last: Mark
+  /** How many lines up to the last one have its time. */
+  run: number
+  /** Whether more lines of that time may stand before those. */
+  partial: boolean
+  /** Whether a gap behind the place was reported. */
+  gap: boolean
+}
+
+/** A line that was seen: by its message, or by a checksum where it was seen elsewhere. */
+export interface Mark {
+  readonly timestamp: string
+  readonly message?: string
+  readonly hash?: string
+}
+
+/** Whether the message is that of the mark. */
+export const isMessage = (mark: Mark, message: string): boolean =>
+  mark.message === undefined ? mark.hash === hashOf(message) : mark.message === message
+
+/** How far a log was read. */
+export class LogPosition {
+  readonly id: string
+  /** How many last lines the reading begins with, while no line was read. */
+  tail: number | undefined
+  /** Where the reading began with the last lines: what is older was not asked for. */
+  since: string | undefined
+  readonly places = new Map<string, Place>()
+
+  constructor({ id, since, streams, tail }: LogCursor) {
+    this.id = id
+    this.tail = tail
+    this.since = since
+    for (const { first, gap = false, last, lines, partial = false, run, stream } of streams) {
+      this.places.set(stream, { stream, lines, first, last, run, partial, gap })
+    }
+  }
+
+  /** Goes behind a line. `lines`: how many lines of its stream stand before there, where that is known. */
+  move({ message, stream, timestamp }: LogEntry, place: Place | undefined, lines: number | undefined): Place {
+    if (place === undefined) {
+      const line = { timestamp, message }
+      const first = { stream, lines, first: line, last: line, run: 1, partial: lines === undefined, gap: false }
+      this.places.set(stream, first)
+      const fromTail = this.tail !== undefined
+      this.tail = undefined
+      if (this.since !== undefined) this.since = Timestamp.earlier(this.since, timestamp)
+      else if (fromTail) this.since = timestamp
+      return first
+    }
+    if (Timestamp.same(place.last.timestamp, timestamp)) {
+      place.run++
+    } else {
+      place.run = 1
+      place.partial = false
+    }
+    place.last = { timestamp, message }
+    place.lines = lines
+    place.gap = false
+    return place
+  }
+
+  /**
+   * Whether a line was read, as far as its time tells. `connectedAt`: when the connection that brought it began; a line
+   * that is younger and whose text is known may have got its time there.
+   */
+  has({ message, stream, timestamp }: LogEntry, connectedAt: number): boolean {
+    const place = this.places.get(stream)
+    if (place === undefined) return this.since !== undefined && Timestamp.compare(timestamp, this.since) < 0
+    if (Timestamp.compare(timestamp, place.last.timestamp) <= 0) return true
+    const known = isMessage(place.last, message) || isMessage(place.first, message)
+    return known && Date.parse(timestamp) >= connectedAt - 2000
+  }
+
+  get cursor(): LogCursor {
+    return {
+      version: 1,
+      id: this.id,
+      ...(this.tail === undefined ? {} : { tail: this.tail }),
+      ...(this.since === undefined ? {} : { since: this.since }),
+      streams: [...this.places.values()].map(({ first, gap, last, lines, partial, run, stream }) => ({
+        stream,
+        ...(lines === undefined ? {} : { lines }),
+        first: lineMark(first),
+        last: lineMark(last),
+        run,
+        ...(partial ? { partial } : {}),
+        ...(gap ? { gap } : {})
+      }))
+    }
+  }
+}
+
+const lineMark = ({ hash, message = "", timestamp }: Mark) => ({ timestamp, hash: hash ?? hashOf(message) })
