@@ -47,8 +47,7 @@ export class EventReader {
     let rest = bytes
     while (rest.length > 0) {
       if (this.#between && this.#begunBytes + rest.length <= maxEventBytes && !rest.includes(cr)) {
-        this.#fast(rest)
-        return true
+        return this.#fast(rest)
       }
       if (this.#begunBytes > 0 && !this.#general(this.#takeBegun(rest.subarray(0, 0)))) return false
       const end = rest.length > maxEventBytes ? Math.min(afterBlankLine(rest), maxEventBytes) : afterBlankLine(rest)
@@ -58,11 +57,31 @@ export class EventReader {
     return true
   }
 
-  #fast(bytes: Uint8Array): void {
+  #fast(bytes: Uint8Array): boolean {
     const end = this.#afterLastBlankLine(bytes)
-    if (end === 0) return this.#begin(bytes)
-    const text = this.#whole.decode(this.#takeBegun(bytes.subarray(0, end)))
-    if (end < bytes.length) this.#begin(bytes.subarray(end))
+    if (end > 0) this.#readWhole(this.#takeBegun(bytes.subarray(0, end)))
+    const rest = bytes.subarray(end)
+    if (this.#isPlain(rest)) {
+      this.#begun.push(rest)
+      this.#begunBytes += rest.length
+      return true
+    }
+    return this.#general(this.#takeBegun(rest))
+  }
+
+  /** Whether what was begun is still the one line that the service writes. Anything else may mean something already. */
+  #isPlain(rest: Uint8Array): boolean {
+    if (this.#begun.at(-1)?.at(-1) === lf && rest.length > 0) return false
+    for (let at = this.#begunBytes; at < dataField.length && at - this.#begunBytes < rest.length; at++) {
+      if (rest[at - this.#begunBytes] !== dataField[at]) return false
+    }
+    const lineEnd = rest.indexOf(lf)
+    return lineEnd === -1 || lineEnd === rest.length - 1
+  }
+
+  /** Reads whole events. */
+  #readWhole(bytes: Uint8Array): void {
+    const text = this.#whole.decode(bytes)
     let at = 0
     while (at < text.length) {
       const lineEnd = text.startsWith("data:", at) ? text.indexOf("\n", at) : -1
@@ -76,6 +95,7 @@ export class EventReader {
       at = lineEnd + 2
     }
     this.#first = false
+    this.#limits.skipMark()
   }
 
   #general(bytes: Uint8Array): boolean {
@@ -89,16 +109,8 @@ export class EventReader {
 
   /** It takes a byte order mark off the first text it gets, which may not be the beginning. */
   #startParser(atBeginning: boolean): void {
-    if (!this.#parserStarted && !atBeginning) {
-      this.#parser.feed("\n")
-      this.#limits.skipMark()
-    }
+    if (!this.#parserStarted && !atBeginning) this.#parser.feed("\n")
     this.#parserStarted = true
-  }
-
-  #begin(bytes: Uint8Array): void {
-    this.#begun.push(bytes)
-    this.#begunBytes += bytes.length
   }
 
   #takeBegun(bytes: Uint8Array): Uint8Array {
@@ -127,6 +139,7 @@ const lf = 10
 const cr = 13
 const space = 32
 const colon = 58
+const dataField = [100, 97, 116, 97, 58]
 const mark = [0xef, 0xbb, 0xbf]
 
 /** Where the first event ends that is complete, or the end. */
@@ -205,9 +218,14 @@ class Limits {
 }
 
 const endOfLine = (bytes: Uint8Array, from: number): number => {
-  let at = from
-  while (at < bytes.length && bytes[at] !== lf && bytes[at] !== cr) at++
-  return at
+  const near = Math.min(bytes.length, from + 256)
+  for (let at = from; at < near; at++) {
+    if (bytes[at] === lf || bytes[at] === cr) return at
+  }
+  const end = bytes.indexOf(lf, near)
+  const line = bytes.subarray(0, end === -1 ? bytes.length : end)
+  const earlier = line.indexOf(cr, near)
+  return earlier === -1 ? line.length : earlier
 }
 
 const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {

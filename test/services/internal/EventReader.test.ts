@@ -1,0 +1,210 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { EventReader, maxEventBytes } from "../../../src/services/internal/EventReader.ts"
+import { long, seed } from "../../support/Random.ts"
+
+const encoder = new TextEncoder()
+
+/** What a reader makes of bytes in pieces: the data of events, and the times to wait. */
+const readAll = (chunks: Iterable<Uint8Array>) => {
+  const seen: Array<string | number> = []
+  const reader = new EventReader({
+    onData: (text, start, end) => seen.push(text.slice(start, end)),
+    onRetry: (millis) => seen.push(millis)
+  })
+  let whole = true
+  for (const chunk of chunks) whole &&= reader.feed(chunk)
+  return { seen, whole }
+}
+
+/** The standard to the letter, for a whole body at once (WHATWG 9.2.6). */
+const standard = (bytes: Uint8Array): Array<string | number> => {
+  const seen: Array<string | number> = []
+  const lines = new TextDecoder().decode(bytes).split(/\r\n|\n|\r/)
+  // What is behind the last line end is no line.
+  lines.pop()
+  let data = ""
+  for (const line of lines) {
+    if (line === "") {
+      if (data !== "") seen.push(data.slice(0, -1))
+      data = ""
+      continue
+    }
+    const at = line.indexOf(":")
+    const field = at === -1 ? line : line.slice(0, at)
+    const value = at === -1 ? "" : line.slice(at + 1).replace(/^ /, "")
+    if (field === "data") data += `${value}\n`
+    else if (field === "retry" && /^[0-9]+$/.test(value)) seen.push(Number.parseInt(value, 10))
+  }
+  return seen
+}
+
+function* cutAt(bytes: Uint8Array, ...at: ReadonlyArray<number>) {
+  let begin = 0
+  for (const end of [...at, bytes.length]) {
+    yield bytes.subarray(begin, end)
+    begin = end
+  }
+}
+
+const cases: ReadonlyArray<readonly [name: string, body: string, seen: ReadonlyArray<string | number>]> = [
+  ["the service's own form", "data:{\"a\":1}\n\ndata:{\"b\":2}\n\n", ["{\"a\":1}", "{\"b\":2}"]],
+  ["format-bom", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\n\n", ["1", "3"]],
+  ["format-bom-2", "\ufeff\ufeffdata:1\n\ndata:2\n\ndata:3\n\n", ["2", "3"]],
+  ["a mark that is none", "data:1\n\n\ufeffdata:2\n\n\ufeff:c\ndata:3\n\n", ["1", "3"]],
+  ["format-comments", `data:1\r:\0\n:\r\ndata:2\n:${"x".repeat(3000)}\rdata:3\n:data:fail\r:x\ndata:4\n\n`, [
+    "1\n2\n3\n4"
+  ]],
+  ["format-data-before-final-empty-line", "retry:1000\ndata:test1\n\nid:test\ndata:test2", [1000, "test1"]],
+  ["format-field-data", "data:\n\ndata\ndata\n\ndata:test\n\n", ["", "\n", "test"]],
+  ["format-field-event-empty", "event: \ndata:data\n\n", ["data"]],
+  ["format-field-event", "event:test\ndata:x\n\ndata:x\n\n", ["x", "x"]],
+  ["format-field-id-3", "id:1\ndata:x\n\nid\ndata:y\n\nid:\0\ndata:z\n\n", ["x", "y", "z"]],
+  [
+    "format-field-parsing",
+    "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n",
+    [
+      "\0\n 2\n1\n3\n\n4"
+    ]
+  ],
+  ["format-field-retry", "retry:3000\ndata:x\n\n", [3000, "x"]],
+  ["format-field-retry-bogus", "retry:3000\nretry:1000x\nretry:-1\nretry:\nretry: 7\nretry:٣\ndata:x\n\n", [
+    3000,
+    7,
+    "x"
+  ]],
+  ["format-field-unknown", "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n", [
+    "test\n\ntest"
+  ]],
+  ["format-leading-space", "data:\ttest\rdata: \ndata:test\n\n", ["\ttest\n\ntest"]],
+  ["format-newlines", "data:test\r\ndata\ndata:test\r\n\r\n", ["test\n\ntest"]],
+  ["carriage returns alone", "data:a\r\rdata:b\r\r", ["a", "b"]],
+  ["mixed line ends", "data:a\r\n\rdata:b\n\r\ndata:c\r\n\ndata:d\n\n", ["a", "b", "c", "d"]],
+  ["format-null-character", "data:\0\n\n\n\n", ["\0"]],
+  ["format-utf-8", "data:ok…\n\ndata:grüße 😀\r\n\r\ndata:😀\n\n", ["ok…", "grüße 😀", "😀"]],
+  ["an event without data", "event:x\nid:1\n\ndata:x\n\n", ["x"]],
+  ["an event of many lines among those of one", "data:1\n\ndata:2\ndata:3\n\ndata: 4\n\n:c\n\ndata:5\n\n", [
+    "1",
+    "2\n3",
+    "4",
+    "5"
+  ]]
+]
+
+describe("EventReader", () => {
+  for (const [name, body, seen] of cases) {
+    it(`reads ${name}, wherever it is cut`, () => {
+      const bytes = encoder.encode(body)
+      assert.deepStrictEqual(standard(bytes), seen)
+      assert.deepStrictEqual(readAll([bytes]), { seen, whole: true })
+      assert.deepStrictEqual(readAll(Array.from(bytes, (byte) => Uint8Array.of(byte))), { seen, whole: true })
+      // Every cut into three, of long bodies only into two.
+      for (let first = 0; first <= bytes.length; first++) {
+        for (let second = bytes.length > 300 ? bytes.length : first; second <= bytes.length; second++) {
+          const read = readAll(cutAt(bytes, first, second))
+          assert.deepStrictEqual(read, { seen, whole: true }, `cut at ${first} and ${second}`)
+        }
+      }
+    })
+  }
+
+  it("reads bytes that are no text as the standard does", () => {
+    const bytes = Uint8Array.of(
+      ...encoder.encode("data:"),
+      0xff,
+      0xe2,
+      0x82,
+      ...encoder.encode("\n\ndata:"),
+      0xf0,
+      0x9f,
+      10,
+      10
+    )
+    for (let at = 0; at <= bytes.length; at++) assert.deepStrictEqual(readAll(cutAt(bytes, at)).seen, standard(bytes))
+  })
+
+  it(`agrees with the standard on any input (SEED=${seed})`, () => {
+    const piece = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.constantFrom("\n", "\r", "\r\n", "\n\n", "data:", "data: ", "data", ":", " ", "id:1", "event:x")
+      },
+      {
+        weight: 2,
+        arbitrary: fc.constantFrom(
+          "data:{\"a\":1}\n\n",
+          "data: {\"b\":\"😀\"}\n\n",
+          "retry:10\n",
+          "\ufeff",
+          ":comment",
+          "é"
+        )
+      },
+      fc.string({ unit: "binary", maxLength: 5 })
+    )
+    const bytes = fc.oneof(
+      fc.array(piece, { maxLength: 30 }).map((pieces) => encoder.encode(pieces.join(""))),
+      fc.array(fc.oneof(piece.map((text) => encoder.encode(text)), fc.uint8Array({ maxLength: 3 })), { maxLength: 20 })
+        .map((pieces) => Uint8Array.from(pieces.flatMap((one) => [...one])))
+    )
+    fc.assert(
+      fc.property(bytes, fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }), (body, cuts) => {
+        const at = cuts.map((cut) => Math.floor(cut * body.length)).toSorted((left, right) => left - right)
+        assert.deepStrictEqual(readAll(cutAt(body, ...at)).seen, standard(body))
+      }),
+      { seed, numRuns: long ? 1_000_000 : 20_000 }
+    )
+  }, long ? 1_800_000 : 30_000)
+
+  it("takes an event of the greatest length, and none that is a byte longer, however it comes", () => {
+    for (const size of [100, 65_536, 3 * maxEventBytes]) {
+      for (
+        const [over, shape] of [[0, "line"], [1, "line"], [0, "lines"], [1, "lines"], [0, "text"], [2, "text"]] as const
+      ) {
+        const room = maxEventBytes + over
+        const event = shape === "line"
+          ? `data:${"x".repeat(room - 5)}`
+          : shape === "lines"
+          ? `data:${"x".repeat(1000 - 5)}\ndata:${"x".repeat(room - 1000 - 5)}`
+          : `data:${"é".repeat((room - 6) / 2)}y`
+        const bytes = encoder.encode(`data:before\n\n${event}\n\ndata:after\n\n`)
+        const { seen, whole } = readAll(
+          cutAt(bytes, ...Array.from({ length: Math.ceil(bytes.length / size) - 1 }, (_, i) => (i + 1) * size))
+        )
+        assert.strictEqual(whole, over === 0, `${shape} ${over} ${size}`)
+        assert.strictEqual(seen[0], "before")
+        if (over === 0) assert.strictEqual(seen[2], "after", `${shape} ${size}`)
+      }
+    }
+  }, 30_000)
+
+  it("reads a comment without end in constant memory, and lines behind it", () => {
+    const chunk = new Uint8Array(65_536).fill(120)
+    for (const beginning of [":", "\ufeff:", "data:a\n:"]) {
+      const seen: Array<string> = []
+      const reader = new EventReader({
+        onData: (text, start, end) => seen.push(text.slice(start, end)),
+        onRetry: () => {}
+      })
+      reader.feed(encoder.encode(beginning))
+      globalThis.gc?.()
+      const before = process.memoryUsage()
+      for (let count = 0; count < 1024; count++) assert.isTrue(reader.feed(chunk))
+      const after = process.memoryUsage()
+      assert.isBelow(after.rss - before.rss, 32 * 1024 * 1024)
+      reader.feed(encoder.encode("\ndata:b\n\n"))
+      assert.deepStrictEqual(seen, [beginning.startsWith("data") ? "a\nb" : "b"])
+    }
+  })
+
+  it("stops at a line without end long before memory does", () => {
+    const chunk = new Uint8Array(65_536).fill(120)
+    for (const beginning of ["data:", "x", "data:1\n\ndata:", "data:\r\ndata:"]) {
+      const reader = new EventReader({ onData: () => {}, onRetry: () => {} })
+      reader.feed(encoder.encode(beginning))
+      let count = 0
+      while (reader.feed(chunk)) count++
+      assert.isAtMost(count * chunk.length, maxEventBytes)
+    }
+  })
+})

@@ -1,0 +1,86 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { LogEvent } from "../../../src/services/internal/LogEvent.ts"
+import { long, seed } from "../../support/Random.ts"
+
+const quick = new LogEvent()
+const slow = new LogEvent()
+
+/** Reads with something around it, as it stands in the text of many events. */
+const both = (data: string) => {
+  const around = `data:{"message":"x","stream":"y","timestamp":"z"}\n\ndata:${data}\n\ndata:{}`
+  const start = around.indexOf(data, 50)
+  quick.read(around, start, start + data.length)
+  slow.readAll(data, 0, data.length)
+  return slow.kind !== "line"
+    ? { quick: quick.kind, slow: slow.kind }
+    : {
+      quick: [quick.kind, quick.stream, quick.timestamp, quick.message],
+      slow: [slow.kind, slow.stream, slow.timestamp, slow.message]
+    }
+}
+
+const text = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.array(
+    fc.constantFrom(
+      "\"",
+      "\\",
+      "\\\"",
+      "\",\"stream\":\"",
+      "\",\"timestamp\":\"",
+      "}",
+      "{\"message\":\"",
+      "a",
+      "\n",
+      "é"
+    )
+  )
+    .map((parts) => parts.join(""))
+)
+
+describe("LogEvent", () => {
+  it("finds stream and time at the end of what the service writes", () => {
+    const data = `{"message":"say \\"hi\\" \\\\","stream":"stderr","timestamp":"2025-09-20T12:00:00Z"}`
+    assert.deepStrictEqual(both(data).quick, ["line", "stderr", "2025-09-20T12:00:00Z", "say \"hi\" \\"])
+  })
+
+  it(`reads the end of a line as JSON reads the whole, on any event (SEED=${seed})`, () => {
+    const event = fc.oneof(
+      fc.record({ message: text, stream: text, timestamp: text }).map((fields) => JSON.stringify(fields)),
+      fc.record({ timestamp: text, message: text, stream: text }).map((fields) =>
+        JSON.stringify(fields, undefined, " ")
+      ),
+      fc.record({ message: text, stream: text, extra: fc.record({ stream: text, timestamp: text }), timestamp: text })
+        .map((fields) => JSON.stringify(fields)),
+      fc.record({ message: text, a: fc.record({ stream: text }), stream: text, timestamp: text, z: fc.anything() })
+        .map((fields) => JSON.stringify(fields)),
+      fc.record({ message: fc.anything(), stream: fc.anything(), timestamp: fc.anything() })
+        .map((fields) => JSON.stringify(fields)),
+      fc.record({ stream: text, timestamp: text }).map((fields) => JSON.stringify(fields))
+    )
+    fc.assert(
+      fc.property(event, (data) => {
+        const read = both(data)
+        assert.deepStrictEqual(read.quick, read.slow)
+      }),
+      { seed, numRuns: long ? 200_000 : 10_000 }
+    )
+  }, long ? 600_000 : 30_000)
+
+  it(`takes nothing for a line whose shape only looks like one (SEED=${seed})`, () => {
+    const line = fc.record({ message: text, stream: text, timestamp: text }).map((fields) => JSON.stringify(fields))
+    const broken = fc.tuple(line, fc.nat(), fc.constantFrom("\"", "\\", "}", ",", "{", "")).map(([data, at, put]) => {
+      const place = at % data.length
+      return data.slice(0, place) + put + data.slice(place + 1)
+    })
+    fc.assert(
+      fc.property(broken, (data) => {
+        const { quick: one, slow: other } = both(data)
+        // A line that is skipped is not checked for what JSON forbids inside its text: it was, when it was handed out.
+        if (slow.kind === "line") assert.deepStrictEqual(one, other)
+      }),
+      { seed, numRuns: long ? 200_000 : 10_000 }
+    )
+  }, long ? 600_000 : 30_000)
+})
