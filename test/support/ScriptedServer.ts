@@ -23,7 +23,7 @@ export interface ScriptedServer {
 /** Answers the request; the number counts the requests so far, from 1. */
 export type Answer = (response: ServerResponse, request: Received, count: number) => void
 
-export const scriptedServer = (answer: Answer): Effect.Effect<ScriptedServer, never, Scope.Scope> =>
+export const scriptedServer = (answer: Answer, port = 0): Effect.Effect<ScriptedServer, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<ScriptedServer & { readonly close: () => void }>((resume) => {
       const received: Array<Received> = []
@@ -46,7 +46,7 @@ export const scriptedServer = (answer: Answer): Effect.Effect<ScriptedServer, ne
           if (sockets.size === 0) { for (const wake of waiting) wake() }
         })
       })
-      server.listen(0, "127.0.0.1", () => {
+      server.listen(port, "127.0.0.1", () => {
         resume(Effect.succeed({
           url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
           received,

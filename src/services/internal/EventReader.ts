@@ -200,9 +200,9 @@ class Limits {
         if (this.#comment) {
           const end = endOfLine(bytes, at)
           // The colon stays, so that the line does not become an empty one.
-          const begin = this.#lineBytes === 1 ? at + 1 : at
+          const text = this.#lineBytes === 1 ? at + 1 : at
           this.#lineBytes = 2
-          if (end > begin) drop(begin, end)
+          if (end > text) drop(text, end)
           at = end - 1
         } else if (this.#lineBytes + this.#eventBytes > maxEventBytes) {
           this.exceeded = true

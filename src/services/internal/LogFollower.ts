@@ -289,7 +289,7 @@ export const follower = Effect.fnUntraced(function*(
     const { reader } = current
     ending = reader.stop
     if (reader.retryMillis !== undefined) retryMillis = Math.min(Math.max(reader.retryMillis, 100), 60_000)
-    if (reader.gaps.length > 0) return Effect.andThen(report(reader), hand(current, entries))
+    if (reader.gaps.length > 0) return Effect.andThen(report(reader), Effect.suspend(() => hand(current, entries)))
     if (!Arr.isReadonlyArrayNonEmpty(entries)) return next
     current.fruitful = true
     attempts = 0

@@ -1,0 +1,435 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Deployments,
+  LogCursor,
+  type LogEntry,
+  type LogError,
+  LogGap,
+  type LogOptions,
+  LogStream,
+  NetworkError,
+  type OpenReply
+} from "basilica-sdk"
+import { MemoryBasilica, Mock } from "basilica-sdk/testing"
+import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Random, Result, Schema, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { against } from "../support/client.ts"
+import { bare, json, logEvent, rental, rentalId, scriptedServer } from "../support/ScriptedServer.ts"
+
+/** A time, that many seconds after noon. */
+const at = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 12, 0, seconds)).toISOString().replace(".000Z", ".5Z")
+/** The lines of one second each. */
+const events = (texts: string, begin = 0, stream = "stdout") =>
+  [...texts].map((text, index) => logEvent(text, stream, at(begin + index))).join("")
+const cutEvent = logEvent("Stream error: operation timed out", "error")
+const reset = new NetworkError({ operation: "test", phase: "body", reason: "ECONNRESET", outcome: "none" })
+
+type Body = string | Stream.Stream<Uint8Array, NetworkError>
+
+const encoder = new TextEncoder()
+const bytes = (text: string) => Stream.make(encoder.encode(text))
+const reply = (body: Body, more: Partial<OpenReply> = {}): OpenReply => ({
+  status: 200,
+  contentType: "text/event-stream",
+  date: Date.UTC(2025, 8, 20, 13),
+  body: typeof body === "string" ? bytes(body) : body,
+  ...more
+})
+/** Lines, and then nothing, for ever. */
+const silent = (text: string) => Stream.concat(bytes(text), Stream.never)
+const broken = (text: string) => Stream.concat(bytes(text), Stream.fail(reset))
+
+/** A service that answers one after the other, the last for ever; what it was asked for is noted with its time. */
+const service = (
+  answers: ReadonlyArray<Body | OpenReply | number | Error>,
+  states: ReadonlyArray<string | number> = ["active"]
+) => {
+  const asked: Array<string> = []
+  let connections = 0
+  let looks = 0
+  const note = (what: string) =>
+    Effect.map(Clock.currentTimeMillis, (now) => void asked.push(`${Math.floor(now / 1000)} ${what}`))
+  const layer = Layer.effect(LogStream, LogStream.make).pipe(Layer.provide(Mock.transport({
+    open: Effect.fnUntraced(function*(call) {
+      const { follow, tail } = call.query ?? {}
+      yield* note(`${follow === true ? "follow" : "read"}${tail === undefined ? "" : ` ${String(tail)}`}`)
+      if (follow === false && tail === 1) return reply(events("b", 1))
+      const answer = answers[Math.min(connections++, answers.length - 1)] ?? 500
+      if (typeof answer === "number") {
+        const refusal = { operation: call.operation, scope: "", status: answer, code: "", reason: "", requestId: "" }
+        const own = call.onRefusal?.({ ...refusal, retryAfterMillis: undefined, mayHaveRun: false })
+        return yield* Effect.fail(own !== undefined && Result.isFailure(own) ? own.failure : (reset as never))
+      }
+      if (answer instanceof Error) return yield* Effect.fail(answer as never)
+      return typeof answer === "object" && "status" in answer ? answer : reply(answer)
+    }),
+    request: Effect.fnUntraced(function*(call) {
+      yield* note("status")
+      const state = states[Math.min(looks++, states.length - 1)] ?? "active"
+      if (typeof state === "string") return yield* Effect.orDie(Effect.fromResult(call.decode(rental(state))))
+      const refusal = { operation: call.operation, scope: "", status: state, code: "", reason: "", requestId: "" }
+      const own = call.onRefusal?.({ ...refusal, retryAfterMillis: undefined, mayHaveRun: false })
+      return yield* Effect.fail(own !== undefined && Result.isFailure(own) ? own.failure : (reset as never))
+    })
+  })))
+  return { asked, layer }
+}
+
+/** Reads in the background. */
+const start = Effect.fnUntraced(function*(layer: Layer.Layer<LogStream>, options?: LogOptions) {
+  const entries: Array<LogEntry> = []
+  const fiber = yield* Stream.unwrap(LogStream.useSync((logs) => logs.follow(rentalId, options))).pipe(
+    Stream.runForEachArray((batch) => Effect.sync(() => entries.push(...batch))),
+    Effect.match({ onFailure: (error): LogError | undefined => error, onSuccess: () => undefined }),
+    Effect.provide(layer),
+    Effect.forkChild({ startImmediately: true })
+  )
+  const text = () => entries.map(({ message }) => message).join("")
+  return { entries, fiber, text }
+})
+
+/** Reads to the end, while time goes on. */
+const run = Effect.fnUntraced(function*(layer: Layer.Layer<LogStream>, options?: LogOptions) {
+  const { entries, fiber, text } = yield* start(layer, options)
+  while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+  return { entries, error: yield* Fiber.join(fiber), text: text() }
+})
+
+const cursorOf = (error: LogError | undefined): LogCursor => {
+  assert.isTrue(error !== undefined && "cursor" in error, String(error))
+  return Schema.decodeUnknownSync(LogCursor)(JSON.parse(JSON.stringify((error as { cursor?: LogCursor }).cursor)))
+}
+
+describe("a followed log", () => {
+  it.effect("goes on behind the 15 minutes after which the service cuts", () =>
+    Effect.gen(function*() {
+      const deployments = yield* Deployments
+      const { id } = yield* deployments.deploy({ gpu: {}, image: "acme/train:1", noSsh: true })
+      const messages: Array<string> = []
+      const fiber = yield* Stream.runForEach(
+        deployments.logs(id, { follow: true }),
+        ({ message }) => Effect.sync(() => messages.push(message))
+      ).pipe(Effect.forkChild({ startImmediately: true }))
+      while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(messages, Array.from({ length: 120 }, (_, minute) => `minute ${minute}`))
+      assert.isAtLeast(yield* Clock.currentTimeMillis, 2 * 3_600_000)
+    }).pipe(Effect.provide(MemoryBasilica.layer({
+      program: {
+        lines: Array.from({ length: 120 }, (_, minute) => ({
+          after: "1 minute",
+          message: `minute ${minute}`,
+          stream: minute % 3 === 0 ? "stderr" : "stdout"
+        })),
+        exits: true
+      }
+    }))))
+
+  it.effect("ends when the deployment has, after what was written behind the last cut", () =>
+    Effect.gen(function*() {
+      for (const state of ["terminated", "failed"]) {
+        const { asked, layer } = service([events("ab"), events("abcd")], [state])
+        assert.deepInclude(yield* run(layer), { error: undefined, text: "abcd" })
+        assert.deepStrictEqual(asked, ["0 follow", "0 status", "0 read"])
+      }
+    }))
+
+  it.effect("does not end while the deployment runs, whatever closes it", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service(
+        [events("a"), broken(events("ab")), events("abc") + cutEvent, reset, events("abcd")],
+        ["active", "terminated"]
+      )
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "abcd" })
+      assert.strictEqual(asked.filter((what) => what.endsWith("follow")).length, 5)
+    }))
+
+  it.effect("waits for the service to notice that a container has ended, without reading its log again and again", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([events("ab")], [...Array<string>(8).fill("active"), "terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+      const opened = asked.map((what) => what.split(" ")[1]).filter((what) => what !== "status")
+      assert.deepStrictEqual(opened, ["follow", "follow", "read"])
+    }))
+
+  it.effect("ends when it is gone, and where the service says that there is no more", () =>
+    Effect.gen(function*() {
+      const ends: ReadonlyArray<readonly [ReadonlyArray<Body | number>, ReadonlyArray<string | number>]> = [
+        [[broken(events("ab")), 404], ["active"]],
+        [[broken(events("ab")), 204], ["active"]],
+        [[events("ab")], [404]]
+      ]
+      for (const [answers, states] of ends) {
+        assert.deepInclude(yield* run(service(answers, states).layer), { error: undefined, text: "ab" })
+      }
+      assert.deepInclude(yield* run(service([204]).layer), { error: undefined, text: "" })
+    }))
+
+  it.effect("fails where there never was one, and where it may not be read, with the place", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* run(service([404]).layer)).error?._tag, "NotFound")
+      const page = reply("<html>", { contentType: "text/html" })
+      const { error, text } = yield* run(service([broken(events("ab")), page]).layer)
+      assert.strictEqual(text, "ab")
+      assert.strictEqual(error?._tag, "InvalidResponse")
+      assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
+    }))
+
+  it.effect("gives up after 20 connections to no avail, each later than the one before, and says where it was", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([broken(events("ab")), reset])
+      const { error, text } = yield* run(layer)
+      assert.strictEqual(text, "ab")
+      assert.instanceOf(error, NetworkError)
+      assert.strictEqual(asked.length, 21)
+      assert.isAtMost(yield* Clock.currentTimeMillis, 16_000 + 15 * 30_000 + 30_000)
+      const rest = yield* run(service([events("abcd")], ["terminated"]).layer, { from: cursorOf(error) })
+      assert.deepInclude(rest, { error: undefined, text: "cd" })
+    }))
+
+  it.effect("does not give up a log that is cut for hours while nothing is written", () =>
+    Effect.gen(function*() {
+      const cuts = Array.from({ length: 60 }, () =>
+        Stream.concat(
+          bytes(events("ab")),
+          Stream.fromEffectDrain(Effect.andThen(Effect.sleep("15 minutes"), Effect.fail(reset)))
+        ))
+      const { layer } = service([...cuts, events("abc")], [...Array<string>(60 * 15).fill("active"), "terminated"])
+      const { fiber, text } = yield* start(layer)
+      for (let hour = 0; hour < 60 * 20 && fiber.pollUnsafe() === undefined; hour++) {
+        yield* TestClock.adjust("1 minute")
+      }
+      assert.isUndefined(yield* Fiber.join(fiber))
+      assert.strictEqual(text(), "abc")
+    }))
+
+  it.effect("waits as long as the service asks for, up to a minute", () =>
+    Effect.gen(function*() {
+      for (const [retry, wait] of [[5000, 5], [999_999_999, 60]] as const) {
+        const { asked, layer } = service([`retry: ${retry}\n${events("a")}${cutEvent}`, events("ab")], ["terminated"])
+        const begin = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+        assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+        assert.deepStrictEqual(asked.slice(0, 2), [`${begin} follow`, `${begin + wait} follow`])
+      }
+    }))
+
+  it.effect("finds a connection dead that is silent while the log goes on", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([silent(events("a")), events("abc")], ["active", "terminated"])
+      const { fiber, text } = yield* start(layer)
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual([text(), asked.length], ["a", 1])
+      yield* TestClock.adjust("10 seconds")
+      assert.isUndefined(yield* Fiber.join(fiber))
+      assert.strictEqual(text(), "abc")
+      assert.deepStrictEqual(asked.slice(0, 3), ["0 follow", "60 status", "60 read 1"])
+    }))
+
+  it.effect("keeps a connection that is silent because nothing is written, but none that is older than the service lets it be", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([silent(events("ab")), silent(events("abc"))])
+      const { fiber, text } = yield* start(layer)
+      const follows = () => asked.filter((what) => what.endsWith("follow")).length
+      for (let minute = 0; minute < 15; minute++) yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([text(), follows()], ["ab", 1])
+      for (let minute = 0; minute < 3; minute++) yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([text(), follows()], ["abc", 2])
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("ends when the deployment did while the connection was silent", () =>
+    Effect.gen(function*() {
+      const { layer } = service([silent(events("a")), events("ab")], ["terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+      const gone = service([silent(events("a"))], [404])
+      assert.deepInclude(yield* run(gone.layer), { error: undefined, text: "a" })
+    }))
+
+  it.effect("connects again when the machine has slept", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([silent(events("a")), silent(events("ab"))])
+      let slept = 0
+      const clock = yield* Clock.Clock
+      const wall: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + slept
+      })
+      const { fiber, text } = yield* start(layer).pipe(Effect.provideService(Clock.Clock, wall))
+      yield* TestClock.adjust("10 seconds")
+      slept = 3_600_000
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual(text(), "ab")
+      assert.strictEqual(asked.length, 2)
+      yield* Fiber.interrupt(fiber)
+    }))
+})
+
+describe("a gap in a log", () => {
+  const rotated = () => service([broken(events("ab")), broken(events("xy", 100)), events("xyz", 100)], ["terminated"])
+
+  it.effect("is an error that says what is missing, with the place to go on from", () =>
+    Effect.gen(function*() {
+      const { error, text } = yield* run(rotated().layer)
+      assert.strictEqual(text, "ab")
+      assert.instanceOf(error, LogGap)
+      assert.deepInclude(error, { id: rentalId, stream: "stdout", after: at(1), before: at(100), linesBefore: 2 })
+      const rest = yield* run(service([events("xyz", 100)], ["terminated"]).layer, { from: cursorOf(error) })
+      assert.deepInclude(rest, { error: undefined, text: "xyz" })
+    }))
+
+  it.effect("is passed with one warning and one count where that is wanted", () =>
+    Effect.gen(function*() {
+      const warnings: Array<unknown> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        warnings.push([logLevel, message])
+      })
+      yield* Effect.gen(function*() {
+        const { error, text } = yield* run(rotated().layer, { onGap: "continue" })
+        assert.deepStrictEqual([error, text], [undefined, "abxyz"])
+        assert.strictEqual(warnings.length, 1)
+        assert.match(String(warnings[0]), /^Warn.*lines of stdout of deployment .* may be missing/)
+        const counted = (yield* Metric.snapshot).find(({ id }) => id === "basilica_log_gaps_total")
+        assert.strictEqual(counted?.type === "Counter" ? Number(counted.state.count) : undefined, 1)
+      }).pipe(
+        Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
+        Effect.provideService(Metric.MetricRegistry, new Map())
+      )
+    }))
+
+  it.effect("is noticed at the end of a log that is shorter than what was read", () =>
+    Effect.gen(function*() {
+      for (const body of ["", events("a")]) {
+        const { error, text } = yield* run(service([broken(events("ab")), body], ["terminated"]).layer)
+        assert.strictEqual(text, "ab")
+        assert.instanceOf(error, LogGap)
+        const rest = yield* run(service([body], ["terminated"]).layer, { from: cursorOf(error) })
+        assert.isUndefined(rest.error)
+      }
+      const { error } = yield* run(service([broken(events("ab")), ""], ["terminated"]).layer, { onGap: "continue" })
+      assert.isUndefined(error)
+    }))
+
+  it.effect("is found in a log that was replaced by one that begins with the same text", () =>
+    Effect.gen(function*() {
+      const { error } = yield* run(service([broken(events("ab")), events("abc", 100)], ["terminated"]).layer)
+      assert.instanceOf(error, LogGap)
+    }))
+
+  it.effect("is none where a line has the time at which the service met it", () =>
+    Effect.gen(function*() {
+      const now = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
+      const greeting = (seconds: number) => logEvent("Warning: added the host", "stderr", now(seconds))
+      for (const tail of [undefined, 5]) {
+        const { error, text } = yield* run(
+          service([
+            broken(greeting(1) + events("ab")),
+            broken(greeting(2) + events("abc")),
+            greeting(3) + events("abcd") + events("e", 5, "stderr")
+          ], ["terminated"]).layer,
+          { tail }
+        )
+        assert.deepStrictEqual([error, text], [undefined, "Warning: added the hostabcde"], `tail ${tail}`)
+      }
+    }))
+})
+
+describe("a cursor", () => {
+  it.effect("is where a reader is, moved line by line", () =>
+    Effect.gen(function*() {
+      const body = events("ab") + events("x", 1, "stderr") + logEvent("c", "stdout", at(1)) + events("d", 2)
+      for (const tail of [undefined, 7]) {
+        const { entries, error } = yield* run(service([broken(body)]).layer, { tail, maxReconnects: 0 })
+        const moved = entries.reduce(LogCursor.after, LogCursor.start(rentalId, { tail }))
+        assert.deepStrictEqual(cursorOf(error), moved)
+        for (let read = 0; read <= entries.length; read++) {
+          const from = entries.slice(0, read).reduce(LogCursor.after, LogCursor.start(rentalId))
+          const rest = yield* run(service([body], ["terminated"]).layer, { from })
+          assert.isUndefined(rest.error)
+          assert.sameMembers(
+            rest.entries.map(({ message }) => message),
+            entries.slice(read).map(({ message }) => message)
+          )
+        }
+      }
+    }))
+
+  it.effect("works for a log that is not followed", () =>
+    Effect.gen(function*() {
+      const from = LogCursor.after(LogCursor.start(rentalId), { timestamp: at(0), stream: "stdout", message: "a" })
+      assert.deepInclude(yield* run(service([events("abc")]).layer, { follow: false, from }), {
+        error: undefined,
+        text: "bc"
+      })
+      const gap = yield* run(service([events("c", 9)]).layer, { follow: false, from })
+      assert.instanceOf(gap.error, LogGap)
+      assert.strictEqual(gap.text, "")
+    }))
+
+  it.effect("is refused for another deployment, with tail, and when it is none", () =>
+    Effect.gen(function*() {
+      const bad: ReadonlyArray<LogOptions> = [
+        { from: LogCursor.start("rental-other") },
+        { from: LogCursor.start(rentalId), tail: 1 },
+        { from: { id: rentalId } as LogCursor },
+        { onGap: "ignore" as "fail" },
+        { maxReconnects: -1 }
+      ]
+      for (const options of bad) {
+        assert.strictEqual((yield* run(service([]).layer, options)).error?._tag, "ConfigurationError")
+      }
+    }))
+})
+
+describe("a followed log over real connections", () => {
+  const atOnce = Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0, nextIntUnsafe: () => 0 })
+  const follow = (options?: LogOptions) =>
+    Stream.unwrap(LogStream.useSync((logStream) => logStream.follow(rentalId, options)))
+
+  it.live("is whole wherever the connection is cut", () =>
+    Effect.gen(function*() {
+      const body = Buffer.from(events("aä") + events("😀", 1, "stderr") + events("b", 2))
+      for (let cut = 0; cut <= body.length; cut++) {
+        let connections = 0
+        const server = yield* scriptedServer((response, { url }) => {
+          if (!url.includes("/logs")) return json(response, 200, rental(connections > 1 ? "terminated" : "active"))
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          if (++connections > 1) return response.end(body)
+          // A promise, because a write of nothing is never called back.
+          return response.write(Buffer.concat([body.subarray(0, cut), Buffer.from(":")]), () =>
+            cut % 2 === 0 ? response.socket?.destroy() : response.socket?.resetAndDestroy())
+        })
+        const entries = yield* Stream.runCollect(follow()).pipe(against({ baseUrl: server.url }), atOnce)
+        for (const [stream, texts] of [["stdout", "aäb"], ["stderr", "😀"]] as const) {
+          const read = entries.filter((entry) =>
+            entry.stream === stream
+          ).map(({ message }) => message).join("")
+          assert.strictEqual(read, texts, `cut at ${cut}`)
+        }
+      }
+    }), 60_000)
+
+  it.live("survives a restart of the server", () =>
+    Effect.gen(function*() {
+      const first = yield* Scope.make()
+      const old = yield* scriptedServer((response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.write(events("ab"))
+      }).pipe(Scope.provide(first))
+      const messages: Array<string> = []
+      let two = () => {}
+      const both = new Promise<void>((resolve) => two = resolve)
+      const fiber = yield* Stream.runForEach(follow(), ({ message }) =>
+        Effect.sync(() => {
+          if (messages.push(message) === 2) two()
+        })).pipe(against({ baseUrl: old.url }), Effect.forkChild)
+      yield* Effect.promise(() => both)
+      yield* Scope.close(first, Exit.void)
+      yield* scriptedServer((response, { url }, count) => {
+        if (count < 3) return bare(response, 502)
+        if (!url.includes("/logs")) return json(response, 200, rental("terminated"))
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        return response.end(events("abc"))
+      }, Number(new URL(old.url).port))
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(messages, ["a", "b", "c"])
+    }), 30_000)
+})
