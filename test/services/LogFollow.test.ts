@@ -20,7 +20,7 @@ import { bare, json, logEvent, rental, rentalId, scriptedServer } from "../suppo
 const at = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 12, 0, seconds)).toISOString().replace(".000Z", ".5Z")
 /** The lines of one second each. */
 const events = (texts: string, begin = 0, stream = "stdout") =>
-  [...texts].map((text, index) => logEvent(text, stream, at(begin + index))).join("")
+  Array.from(texts).map((text, index) => logEvent(text, stream, at(begin + index))).join("")
 const cutEvent = logEvent("Stream error: operation timed out", "error")
 const reset = new NetworkError({ operation: "test", phase: "body", reason: "ECONNRESET", outcome: "none" })
 
@@ -96,7 +96,7 @@ const run = Effect.fnUntraced(function*(layer: Layer.Layer<LogStream>, options?:
 })
 
 const cursorOf = (error: LogError | undefined): LogCursor => {
-  assert.isTrue(error !== undefined && "cursor" in error, String(error))
+  assert.isTrue(error !== undefined && "cursor" in error, error?.message)
   return Schema.decodeUnknownSync(LogCursor)(JSON.parse(JSON.stringify((error as { cursor?: LogCursor }).cursor)))
 }
 

@@ -135,7 +135,8 @@ describe("MemoryBasilica", () => {
     Effect.gen(function*() {
       const deployments = yield* Deployments
       const { id } = yield* deploy
-      const following = yield* Effect.forkChild(Effect.flip(Stream.runDrain(deployments.logs(id, { follow: true }))))
+      const log = deployments.logs(id, { follow: true, maxReconnects: 0 })
+      const following = yield* Effect.forkChild(Effect.flip(Stream.runDrain(log)))
       yield* TestClock.adjust("30 seconds")
       assert.strictEqual((yield* Fiber.join(following))._tag, "ApiError")
     }).pipe(Effect.provide(MemoryBasilica.layer({ requestTimeout: "30 seconds" }))))

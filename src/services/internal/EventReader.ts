@@ -59,7 +59,13 @@ export class EventReader {
 
   #fast(bytes: Uint8Array): boolean {
     const end = this.#afterLastBlankLine(bytes)
-    if (end > 0) this.#readWhole(this.#takeBegun(bytes.subarray(0, end)))
+    let begin = 0
+    if (end > 0 && this.#begunBytes > 0) {
+      // One event alone is put together, not the whole chunk.
+      begin = this.#begun.at(-1)?.at(-1) === lf && bytes[0] === lf ? 1 : afterBlankLine(bytes)
+      this.#readWhole(this.#takeBegun(bytes.subarray(0, begin)))
+    }
+    if (end > begin) this.#readWhole(bytes.subarray(begin, end))
     const rest = bytes.subarray(end)
     if (this.#isPlain(rest)) {
       this.#begun.push(rest)

@@ -48,9 +48,9 @@ export class LogPosition {
   }
 
   /** Goes behind a line. `lines`: how many lines of its stream stand before there, where that is known. */
-  move({ message, stream, timestamp }: LogEntry, place: Place | undefined, lines: number | undefined): Place {
+  move(line: LogEntry, place: Place | undefined, lines: number | undefined): Place {
+    const { stream, timestamp } = line
     if (place === undefined) {
-      const line = { timestamp, message }
       const first = { stream, lines, first: line, last: line, run: 1, partial: lines === undefined, gap: false }
       this.places.set(stream, first)
       const fromTail = this.tail !== undefined
@@ -65,7 +65,7 @@ export class LogPosition {
       place.run = 1
       place.partial = false
     }
-    place.last = { timestamp, message }
+    place.last = line
     place.lines = lines
     place.gap = false
     return place

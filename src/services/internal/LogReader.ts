@@ -106,7 +106,6 @@ export class LogReader {
     }
     if (replay.isNew(event.stream)) {
       this.#live = true
-      replay.count(event.stream)
       return this.#give(event)
     }
     this.#live = false

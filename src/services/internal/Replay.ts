@@ -64,10 +64,12 @@ export class Replay {
     return this.#courses.size
   }
 
-  /** Whether the stream has reached its place, so that all its lines are new. */
+  /** Counts the next line, if its stream has reached its place: then it is new, and {@link take} has to follow. */
   isNew(stream: string): boolean {
     const course = this.#find(stream)
-    return course.mode === "new" && !course.doubt
+    if (course.mode !== "new" || course.doubt) return false
+    course.seen++
+    return true
   }
 
   /** Looks at the next line. One that is `"new"` has to be followed by {@link take}. */
@@ -76,11 +78,6 @@ export class Replay {
     course.seen++
     course.first ??= { timestamp: line.timestamp, message: line.message }
     return this.#judge(course, line)
-  }
-
-  /** Counts a line that is handed out, where {@link isNew} said so. */
-  count(stream: string): void {
-    this.#find(stream).seen++
   }
 
   /** Goes behind a line that is handed out. */
