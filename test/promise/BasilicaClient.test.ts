@@ -5,6 +5,7 @@ import {
   type BasilicaClientOptions,
   ConfigurationError,
   DeploymentError,
+  LogCursor,
   type LogEntry,
   NetworkError,
   NotFound,
@@ -241,6 +242,27 @@ describe("BasilicaClient.deployments.logs", () => {
     })())
     assert.instanceOf(error, ApiError)
     assert.deepEqual(messages, ["a"])
+  })
+
+  it("goes on from the place that an error or a line gave", async () => {
+    const lines = ["a", "b", "c"].map((text, index) => logEvent(text, "stdout", `2025-09-20T12:00:0${index}Z`))
+    const { basilica } = await start((response, _, count) => {
+      response.writeHead(200, { "content-type": "text/event-stream" })
+      response.end(count === 1 ? lines.slice(0, 2).join("") + logEvent("Stream error: x", "error") : lines.join(""))
+    })
+    const messages: Array<string> = []
+    let moved = LogCursor.start(rentalId)
+    const error = await rejection((async () => {
+      for await (const entry of basilica.deployments.logs(rentalId)) {
+        messages.push(entry.message)
+        moved = LogCursor.after(moved, entry)
+      }
+    })())
+    assert.instanceOf(error, ApiError)
+    assert.deepEqual(error.cursor, moved)
+    const from: LogCursor = JSON.parse(JSON.stringify(moved))
+    for await (const { message } of basilica.deployments.logs(rentalId, { from })) messages.push(message)
+    assert.deepEqual(messages, ["a", "b", "c"])
   })
 
   it("answers calls of next that overlap in their order", async () => {

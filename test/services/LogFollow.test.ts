@@ -203,6 +203,13 @@ describe("a followed log", () => {
       assert.strictEqual(text(), "abc")
     }))
 
+  it.effect("does not give up while each connection brings a line", () =>
+    Effect.gen(function*() {
+      const texts = Array.from({ length: 26 }, (_, index) => "abcdefghijklmnopqrstuvwxyz".slice(0, index + 1))
+      const { layer } = service([...texts.map((text) => broken(events(text))), events(texts[25] ?? "")], ["terminated"])
+      assert.deepInclude(yield* run(layer, { maxReconnects: 1 }), { error: undefined, text: texts[25] })
+    }))
+
   it.effect("waits as long as the service asks for, up to a minute", () =>
     Effect.gen(function*() {
       for (const [retry, wait] of [[5000, 5], [999_999_999, 60]] as const) {
@@ -255,7 +262,7 @@ describe("a followed log", () => {
       })
       const { fiber, text } = yield* start(layer).pipe(Effect.provideService(Clock.Clock, wall))
       yield* TestClock.adjust("10 seconds")
-      slept = 3_600_000
+      slept = 300_000
       yield* TestClock.adjust("15 seconds")
       assert.strictEqual(text(), "ab")
       assert.strictEqual(asked.length, 2)
@@ -329,6 +336,91 @@ describe("a gap in a log", () => {
         )
         assert.deepStrictEqual([error, text], [undefined, "Warning: added the hostabcde"], `tail ${tail}`)
       }
+    }))
+})
+
+describe("the place behind a cut", () => {
+  const same = (text: string, seconds: number) => logEvent(text, "stdout", at(seconds))
+
+  it.effect("is found where lines at the front are gone that were all the same", () =>
+    Effect.gen(function*() {
+      const [head, last] = [same("h", 0), same("x", 1)]
+      const { asked, layer } = service([
+        broken(head.repeat(3) + last.repeat(2)),
+        broken(head.repeat(2) + last.repeat(3)),
+        head.repeat(2) + last.repeat(3) + same("y", 2)
+      ], ["terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "hhhxxxy" })
+      assert.isAtMost(asked.length, 6)
+    }))
+
+  it.effect("is not guessed where the log begins with a line that is the same as the last one", () =>
+    Effect.gen(function*() {
+      const { layer } = service([broken(same("a", 0) + same("b", 1)), same("b", 1) + same("c", 2)], ["terminated"])
+      const { error, text } = yield* run(layer)
+      assert.strictEqual(text, "ab")
+      assert.instanceOf(error, LogGap)
+    }))
+
+  it.effect("is known on the first connection where the last line gets another time on each", () =>
+    Effect.gen(function*() {
+      const now = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
+      const stamped = (seconds: number) => logEvent("w", "stdout", now(seconds))
+      const { asked, layer } = service([
+        broken(same("a", 0) + stamped(1)),
+        same("a", 0) + stamped(2) + same("b", 1),
+        same("a", 0) + stamped(3) + same("b", 1)
+      ], ["terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "awb" })
+      assert.deepStrictEqual(asked.map((what) => what.split(" ")[1]), ["follow", "follow", "status", "read"])
+    }))
+
+  it.effect("is found behind what the way to the container says at first, where the reading began with the last lines", () =>
+    Effect.gen(function*() {
+      const now = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
+      const greeting = (seconds: number) => logEvent("w", "stderr", now(seconds))
+      const { layer } = service([
+        broken(greeting(1) + events("cd", 2, "stderr")),
+        greeting(2) + events("abcde", 0, "stderr"),
+        greeting(3) + events("abcde", 0, "stderr")
+      ], ["terminated"])
+      assert.deepInclude(yield* run(layer, { tail: 2 }), { error: undefined, text: "wcde" })
+    }))
+
+  it.effect("reports a second gap that follows the first", () =>
+    Effect.gen(function*() {
+      const lost = yield* run(service([broken(events("ab")), events("cd", 9)], ["terminated"]).layer)
+      const from = cursorOf(lost.error)
+      assert.isTrue(from.streams[0]?.gap)
+      // What was read is there again, so the gap is over.
+      const { error, text } = yield* run(service([broken(events("ab")), events("xy", 100)], ["terminated"]).layer, {
+        from
+      })
+      assert.strictEqual(text, "")
+      assert.instanceOf(error, LogGap)
+    }))
+
+  it.effect("is asked for with the last lines again while none came, and from the beginning where there were none", () =>
+    Effect.gen(function*() {
+      const soon = service([broken(""), events("bc", 1), events("abc")], ["terminated"])
+      assert.deepInclude(yield* run(soon.layer, { tail: 2 }), { error: undefined, text: "bc" })
+      assert.deepStrictEqual(soon.asked.map((what) => what.slice(what.indexOf(" ") + 1)), [
+        "follow 2",
+        "follow 2",
+        "status",
+        "read"
+      ])
+      const late = Stream.fromEffectDrain(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(reset)))
+      const empty = service([late, events("abc"), events("abc")], ["terminated"])
+      assert.deepInclude(yield* run(empty.layer, { tail: 2 }), { error: undefined, text: "abc" })
+    }))
+
+  it.effect("has no more than 64 streams", () =>
+    Effect.gen(function*() {
+      const many = Array.from({ length: 65 }, (_, index) => events("a", index, `s${index}`)).join("")
+      const { entries, error } = yield* run(service([many]).layer)
+      assert.strictEqual(error?._tag, "InvalidResponse")
+      assert.lengthOf(entries, 64)
     }))
 })
 

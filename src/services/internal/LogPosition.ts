@@ -67,7 +67,6 @@ export class LogPosition {
     }
     place.last = line
     place.lines = lines
-    place.gap = false
     return place
   }
 

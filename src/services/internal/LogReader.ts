@@ -104,15 +104,12 @@ export class LogReader {
       })
       return
     }
-    if (replay.isNew(event.stream)) {
-      this.#live = true
-      return this.#give(event)
-    }
-    this.#live = false
+    this.#live = replay.isNew(event.stream)
     if (replay.streams > maxStreams) {
       this.stop = this.#invalid(`the log has more than ${maxStreams} streams`)
       return
     }
+    if (this.#live) return this.#give(event)
     const verdict = replay.judge(event)
     if (verdict === "gap") this.#pass(event)
     else this.#follow(verdict, event)

@@ -83,8 +83,10 @@ export class Replay {
   /** Goes behind a line that is handed out. */
   take(entry: LogEntry): void {
     const course = this.#find(entry.stream)
-    course.doubt = false
+    const begins = course.place === undefined
     course.place = this.#position.move(entry, course.place, this.#whole ? course.seen : undefined)
+    // Lines may have been skipped before it, which nobody asked for.
+    if (begins && course.first !== undefined) course.place.first = course.first
   }
 
   /** Accepts that lines are missing, in all streams that have not reached their place. */
