@@ -206,8 +206,10 @@ describe("a followed log", () => {
   it.effect("does not give up while each connection brings a line", () =>
     Effect.gen(function*() {
       const texts = Array.from({ length: 26 }, (_, index) => "abcdefghijklmnopqrstuvwxyz".slice(0, index + 1))
-      const { layer } = service([...texts.map((text) => broken(events(text))), events(texts[25] ?? "")], ["terminated"])
-      assert.deepInclude(yield* run(layer, { maxReconnects: 1 }), { error: undefined, text: texts[25] })
+      const { layer } = service([...texts.map((text) => broken(events(text))), events(texts.at(-1) ?? "")], [
+        "terminated"
+      ])
+      assert.deepInclude(yield* run(layer, { maxReconnects: 1 }), { error: undefined, text: texts.at(-1) ?? "" })
     }))
 
   it.effect("waits as long as the service asks for, up to a minute", () =>
@@ -427,8 +429,10 @@ describe("the place behind a cut", () => {
 describe("a cursor", () => {
   it.effect("is where a reader is, moved line by line", () =>
     Effect.gen(function*() {
-      const body = events("ab") + events("x", 1, "stderr") + logEvent("c", "stdout", at(1)) + events("d", 2)
-      for (const tail of [undefined, 7]) {
+      const ofTwo = events("ab") + events("x", 1, "stderr") + logEvent("c", "stdout", at(1)) + events("d", 2)
+      const ofOneTime = ["a", "b"].map((text) => logEvent(text, "stdout", at(0))).join("")
+      const all = [ofTwo, ofOneTime].flatMap((text) => [{ body: text, tail: undefined }, { body: text, tail: 7 }])
+      for (const { body, tail } of all) {
         const { entries, error } = yield* run(service([broken(body)]).layer, { tail, maxReconnects: 0 })
         const moved = entries.reduce(LogCursor.after, LogCursor.start(rentalId, { tail }))
         assert.deepStrictEqual(cursorOf(error), moved)

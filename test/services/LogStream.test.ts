@@ -160,6 +160,7 @@ describe("LogStream", () => {
       ["no JSON", "data: hello\n\n"],
       ["no object", "data: 7\n\n"],
       ["a number for a message", `data: {"message":7,"stream":"stdout","timestamp":"t"}\n\n`],
+      ["a tab in its text, which JSON forbids", `data:{"message":"a\tb","stream":"stderr","timestamp":"t"}\n\n`],
       ["no end", `data: ${"x".repeat(1024 * 1024 + 10)}`]
     ] as const
   ) {

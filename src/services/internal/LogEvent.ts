@@ -5,7 +5,10 @@
  * wanted are found at its end; anything else is parsed as JSON.
  */
 export class LogEvent {
-  /** `"line"`; or `"none"` for what has no message, such as a heartbeat; or what is wrong with it. */
+  /**
+   * `"line"`; or `"none"` for what has no message, such as a heartbeat; or what is wrong with it. What looked like a line
+   * at its end may turn out to be wrong when its message is asked for.
+   */
   kind: "line" | "none" | "no object" | "no text" = "none"
   stream = ""
   #text = ""
@@ -50,8 +53,7 @@ export class LogEvent {
     if (!text.startsWith(timestampKey, streamEnd)) return false
     const stream = text.lastIndexOf("\"", streamEnd - 1) + 1
     const messageEnd = stream - streamKey.length
-    if (!text.startsWith(streamKey, messageEnd)) return false
-    if (!isFirstQuote(text, this.#start + messageKey.length, messageEnd)) return false
+    if (messageEnd < this.#start + messageKey.length || !text.startsWith(streamKey, messageEnd)) return false
     const name = text.slice(stream, streamEnd)
     const timestamp = text.slice(time, timeEnd)
     if (name.includes("\\") || timestamp.includes("\\")) return false
@@ -87,18 +89,6 @@ export class LogEvent {
 const messageKey = "{\"message\":\""
 const streamKey = "\",\"stream\":\""
 const timestampKey = "\",\"timestamp\":\""
-
-/** Whether the quote at `end` is the first one from `from` on that no backslash makes a part of the text. */
-const isFirstQuote = (text: string, from: number, end: number): boolean => {
-  let quote = text.indexOf("\"", from)
-  while (quote !== -1 && quote <= end) {
-    let backslashes = 0
-    while (quote - backslashes > from && text.charCodeAt(quote - backslashes - 1) === 92) backslashes++
-    if (backslashes % 2 === 0) return quote === end
-    quote = text.indexOf("\"", quote + 1)
-  }
-  return false
-}
 
 const parse = (data: string): unknown => {
   try {

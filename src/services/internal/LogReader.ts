@@ -86,14 +86,7 @@ export class LogReader {
     // Where the stream is known to have reached its place, the line is wanted: no need to look at its end first.
     if (this.#live) event.readAll(text, start, end)
     else event.read(text, start, end)
-    if (event.kind !== "line") {
-      // A heartbeat, which later dialects send, has no message: it is not a line.
-      if (event.kind === "no object") this.stop = this.#invalid("an event of the log is not a JSON object")
-      if (event.kind === "no text") {
-        this.stop = this.#invalid("an event of the log has no text in message, stream or timestamp")
-      }
-      return
-    }
+    if (event.kind !== "line") return this.#refuse(event)
     if (event.stream === "error") {
       this.stop = new ApiError({
         operation: this.#options.operation,
@@ -120,8 +113,17 @@ export class LogReader {
     else if (verdict === "distrust") this.stop = "distrust"
   }
 
+  #refuse(event: LogEvent): void {
+    // A heartbeat, which later dialects send, has no message: it is not a line.
+    if (event.kind === "no object") this.stop = this.#invalid("an event of the log is not a JSON object")
+    if (event.kind === "no text") {
+      this.stop = this.#invalid("an event of the log has no text in message, stream or timestamp")
+    }
+  }
+
   #give(event: LogEvent): void {
-    const entry: LogEntry = { timestamp: event.timestamp, stream: event.stream, message: event.message }
+    const entry: LogEntry = { message: event.message, timestamp: event.timestamp, stream: event.stream }
+    if (event.kind !== "line") return this.#refuse(event)
     this.#options.replay.take(entry)
     this.#entries.push(entry)
   }
