@@ -33,7 +33,7 @@ export interface StreamCursor {
 }
 
 /** What tells a line from its neighbours without holding its text. */
-export interface LineMark {
+interface LineMark {
   /** Its time, as the service wrote it. */
   readonly timestamp: string
   /** A checksum of its message. */

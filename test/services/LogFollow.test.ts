@@ -154,15 +154,30 @@ describe("a followed log", () => {
 
   it.effect("ends when it is gone, and where the service says that there is no more", () =>
     Effect.gen(function*() {
-      const ends: ReadonlyArray<readonly [ReadonlyArray<Body | number>, ReadonlyArray<string | number>]> = [
-        [[broken(events("ab")), 404], ["active"]],
-        [[broken(events("ab")), 204], ["active"]],
-        [[events("ab")], [404]]
+      const ends: ReadonlyArray<readonly [ReadonlyArray<Body | number>, ReadonlyArray<string | number>, number]> = [
+        [[broken(events("ab")), 404], ["active"], 1],
+        [[broken(events("ab")), 204], ["active"], 1],
+        [[silent(events("ab"))], [404], 1],
+        [[events("ab")], [404], 0]
       ]
-      for (const [answers, states] of ends) {
-        assert.deepInclude(yield* run(service(answers, states).layer), { error: undefined, text: "ab" })
+      for (const [answers, states, warned] of ends) {
+        const warnings: Array<unknown> = []
+        const logger = Logger.make(({ message }) => {
+          warnings.push(message)
+        })
+        const ended = yield* run(service(answers, states).layer).pipe(
+          Effect.provideService(Logger.CurrentLoggers, new Set([logger]))
+        )
+        assert.deepInclude(ended, { error: undefined, text: "ab" })
+        assert.lengthOf(warnings, warned)
       }
       assert.deepInclude(yield* run(service([204]).layer), { error: undefined, text: "" })
+    }))
+
+  it.effect("that does not connect again still waits for the service to notice the end", () =>
+    Effect.gen(function*() {
+      const { layer } = service([events("ab")], ["active", "active", "terminated"])
+      assert.deepInclude(yield* run(layer, { maxReconnects: 0 }), { error: undefined, text: "ab" })
     }))
 
   it.effect("fails where there never was one, and where it may not be read, with the place", () =>

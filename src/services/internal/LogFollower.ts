@@ -100,6 +100,8 @@ export const follower = Effect.fnUntraced(function*(
   /** How often in a row a connection was to no avail. */
   let attempts = 0
   let retryMillis: number | undefined
+  /** Whether the last connection broke, so that lines may have been written that it did not bring. */
+  let cut = false
 
   const broken = (reason: string) => new NetworkError({ operation, phase: "body", reason, outcome: "none" })
 
@@ -154,10 +156,21 @@ export const follower = Effect.fnUntraced(function*(
   })
 
   const begin: Effect.Effect<boolean, ReadError> = Effect.suspend(() =>
-    Effect.catch(connect(), (error): Effect.Effect<boolean, ReadError> => {
-      if (error._tag === "NotFound") return opened ? Effect.succeed(false) : fail(error)
-      return opened && error.retryable ? again(error) : fail(error)
+    Effect.matchEffect(connect(), {
+      onSuccess: (there) => there ? Effect.succeed(true) : gone,
+      onFailure: (error): Effect.Effect<boolean, ReadError> => {
+        if (error._tag === "NotFound") return opened ? gone : fail(error)
+        return opened && error.retryable ? again(error) : fail(error)
+      }
     })
+  )
+
+  /** There is no log any more: the deployment was stopped. What it wrote behind a cut cannot be read. */
+  const gone = Effect.suspend(() =>
+    Effect.as(
+      cut ? Effect.logWarning(`${operation}: deployment ${id} is gone, and its log was cut before`) : Effect.void,
+      false
+    )
   )
 
   /** Waits until it is time for another connection. */
@@ -178,6 +191,7 @@ export const follower = Effect.fnUntraced(function*(
   const settle = Effect.fnUntraced(function*(current: Connection, how: Ending) {
     ending = undefined
     connection = undefined
+    cut = how !== "end"
     yield* Scope.close(current.scope, Exit.void)
     const lived = clock.currentTimeMillisUnsafe() - current.openedAt
     if (current.follow && lived >= held) attempts = 0
@@ -189,7 +203,7 @@ export const follower = Effect.fnUntraced(function*(
       case "over":
         return yield* drain
       case "gone":
-        return false
+        return yield* gone
       case "end":
         return yield* current.follow ? afterEnd(current.fruitful) : afterAll(current.reader)
       default:
@@ -206,7 +220,9 @@ export const follower = Effect.fnUntraced(function*(
   const afterEnd = Effect.fnUntraced(function*(fruitful: boolean) {
     // Where nothing new came, it has probably ended, and the service did not notice yet.
     const seen = yield* Effect.result(
-      fruitful ? look : Effect.repeat(look, { schedule: endPoll, until: (status) => status !== "running" })
+      fruitful && maxReconnects > 0
+        ? look
+        : Effect.repeat(look, { schedule: endPoll, until: (status) => status !== "running" })
     )
     if (Result.isFailure(seen)) return yield* seen.failure.retryable ? again(seen.failure) : fail(seen.failure)
     if (seen.success === "gone") return false

@@ -13,7 +13,7 @@ import type { NetworkError } from "../../errors/NetworkError.ts"
 export type BodyPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, NetworkError>
 
 /**
- * The next bytes, or what was noticed instead of them. After `"silent"`, nothing for {@link silence}, the waiting can go
+ * The next bytes, or what was noticed instead of them. After `"silent"`, nothing for a minute, the waiting can go
  * on. `"slept"`: the clock jumped, as it does when a machine sleeps; what was connected then is presumed dead.
  */
 export interface Watched {
@@ -21,7 +21,7 @@ export interface Watched {
 }
 
 /** How long a connection is silent before it is noticed, in milliseconds. */
-export const silence = 60_000
+const silence = 60_000
 /** How often somebody looks. */
 const interval = 20_000
 /** How much later than it should a timer ends whose machine slept. */
