@@ -432,6 +432,14 @@ describe("the place behind a cut", () => {
       assert.deepInclude(yield* run(empty.layer, { tail: 2 }), { error: undefined, text: "abc" })
     }))
 
+  it.effect("is not behind a line that only looks like one at its end", () =>
+    Effect.gen(function*() {
+      const bad = `data:{"message":"a\tb","stream":"stdout","timestamp":"${at(0)}"}\n\n`
+      const { entries, error } = yield* run(service([bad]).layer)
+      assert.strictEqual(error?._tag, "InvalidResponse")
+      assert.deepStrictEqual(entries, [])
+    }))
+
   it.effect("has no more than 64 streams", () =>
     Effect.gen(function*() {
       const many = Array.from({ length: 65 }, (_, index) => events("a", index, `s${index}`)).join("")
