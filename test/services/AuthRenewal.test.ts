@@ -201,7 +201,19 @@ describe("a sign-in that is renewed", () => {
     })
   }
 
-  it.effect("reads the lifetime off the token where the reply does not say it, corrected by the Date of the reply", () => {
+  it.effect("goes by the Date of the reply where its own clock is wrong and the reply says no lifetime", () => {
+    const provider = new IdentityProvider({ now: () => 0, lifetimeSeconds: 1000, withoutLifetime: true })
+    return Effect.gen(function*() {
+      yield* TestClock.setTime(36_000_000)
+      yield* Effect.gen(function*() {
+        yield* inTime(list)
+        yield* inTime(Effect.repeat(list, { times: 5 }))
+        assert.strictEqual(provider.exchanges, 1)
+      }).pipe(Effect.provide(services(provider, inMemory(provider))))
+    })
+  })
+
+  it.effect("reads the lifetime off the token where the reply does not say it", () => {
     const { layer, provider } = virtual({ lifetimeSeconds: 1000, withoutLifetime: true })
     return Effect.gen(function*() {
       provider.expire()
