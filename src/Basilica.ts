@@ -45,7 +45,7 @@ export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
  */
 export const layerServices = (
   options: DeploymentsOptions = {}
-): Layer.Layer<Exclude<Services, Auth | Transport>, never, Transport> =>
+): Layer.Layer<Exclude<Services, Auth | Transport>, ConfigurationError, Transport> =>
   Deployments.layer(options).pipe(
     Layer.provideMerge(Layer.effect(LogStream, LogStream.make)),
     Layer.merge(Layer.effect(Health, Health.make)),

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 /**
  * Basilica for plain TypeScript: promises, and `for await` over logs.
  */
@@ -187,7 +188,8 @@ export class BasilicaClient implements AsyncDisposable {
           const deployment = await runner.run(scoped, { signal })
           return { ...deployment, [Symbol.asyncDispose]: () => stop().finally(release) }
         } catch (error) {
-          release()
+          // A deploy that was cancelled is let finish, and what came of it is stopped here.
+          await stop().finally(release)
           throw error
         }
       },
@@ -218,8 +220,8 @@ export class BasilicaClient implements AsyncDisposable {
   }
 
   /**
-   * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped; deployments that
-   * run stay as they are.
+   * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped, and so is what is
+   * still held by `scoped`; other deployments run on.
    */
   close(): Promise<void> {
     return this.#runner.close()

@@ -7,8 +7,8 @@ import type { Outcome } from "./Outcome.ts"
  */
 export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
   readonly operation: string
-  /** The machine that was asked for; absent where the service was left to choose. */
-  readonly executorId?: string | undefined
+  /** The machine that was asked for, or chosen by the SDK. */
+  readonly executorId: string
   readonly image: string
   /** When the request was sent, RFC 3339. */
   readonly sentAt: string
@@ -21,11 +21,10 @@ export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
   readonly retryable: boolean = false
 
   override get message(): string {
-    const where = this.executorId === undefined ? "" : ` on executor ${this.executorId}`
     const found = this.candidates.length === 0
       ? "No deployment that could be it is listed yet."
       : `It may be: ${this.candidates.join(", ")}.`
-    return `${this.operation} of ${this.image}${where} has an unknown outcome: ${this.reason}. ${found} ` +
+    return `${this.operation} of ${this.image} on executor ${this.executorId} has an unknown outcome: ${this.reason}. ${found} ` +
       "Look with Deployments.list and stop what you do not want before you deploy again: it may be running and billed."
   }
 }

@@ -1,6 +1,7 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Clock from "effect/Clock"
 import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
@@ -102,12 +103,14 @@ const start = Effect.fnUntraced(function*({ home, id, scope, spec, stopGrace }: 
   const group = yield* ProcessGroup.start({ command: [executable, ...parameters], directory, environment })
 
   let state: ContainerState = "Active"
+  const enough = yield* Deferred.make<void>()
   const writers = yield* Effect.forEach(
     ["stdout", "stderr"] as const,
-    (name) => Effect.forkIn(write(group[name], LogLines.make(name, () => clock.currentTimeNanosUnsafe()), log), scope)
+    (name) =>
+      Effect.forkIn(write(group[name], LogLines.make(name, () => clock.currentTimeNanosUnsafe()), log, enough), scope)
   )
   const ended = yield* Effect.ignore(group.ended, { log: "Error" }).pipe(
-    Effect.andThen(drained([group.stdout, group.stderr], writers, log)),
+    Effect.andThen(drained(writers, log, enough)),
     // In this order: whoever sees the log end sees a rental that has stopped.
     Effect.andThen(Effect.sync(() => {
       state = "Stopped"
@@ -132,12 +135,18 @@ const remove = (home: string) =>
   Effect.ignore(attempt(() => FileSystem.rm(home, { recursive: true, force: true })), { log: "Warn" })
 
 /** Brings what the process writes into the log. The process waits while the disk is behind. */
-const write = (output: Readable, lines: LogLines.LogLines, log: LogStore.LogFile) => {
+const write = (
+  output: Readable,
+  lines: LogLines.LogLines,
+  log: LogStore.LogFile,
+  enough: Deferred.Deferred<void>
+) => {
   const append = (events: string) => events === "" ? Effect.void : log.append(events)
   return NodeStream.fromReadable<Uint8Array, ContainerFailure>({
     evaluate: () => output,
     onError: (cause) => new ContainerFailure({ message: `the output cannot be read: ${String(cause)}` })
   }).pipe(
+    Stream.interruptWhen(Deferred.await(enough)),
     Stream.runForEach((chunk) => append(lines.push(chunk))),
     Effect.andThen(Effect.suspend(() => append(lines.flush()))),
     Effect.catch((failure) =>
@@ -155,9 +164,9 @@ const write = (output: Readable, lines: LogLines.LogLines, log: LogStore.LogFile
  * brings nothing for a while counts as read.
  */
 const drained = Effect.fnUntraced(function*(
-  outputs: ReadonlyArray<Readable>,
   writers: ReadonlyArray<Fiber.Fiber<void>>,
-  log: LogStore.LogFile
+  log: LogStore.LogFile,
+  enough: Deferred.Deferred<void>
 ) {
   const done = Effect.as(Fiber.awaitAll(writers), true)
   let size = -1
@@ -167,7 +176,7 @@ const drained = Effect.fnUntraced(function*(
     if (log.size() !== size) idle = 0
     size = log.size()
   }
-  for (const output of outputs) output.destroy()
+  yield* Deferred.succeed(enough, undefined)
   yield* Fiber.awaitAll(writers)
 })
 

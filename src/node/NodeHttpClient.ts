@@ -33,13 +33,12 @@ export const layerOptions = (options: Agent.Options): Layer.Layer<HttpClient.Htt
 
 /**
  * The transport on Node: undici without its time limits on silence, which would end a deploy after 300 seconds. The
- * deadline of a call is the SDK's own. The one limit that stays is the 30 seconds for connecting, where nothing was sent
- * yet.
+ * deadline of a call is the SDK's own, and covers connecting too.
  */
 export const layer: Layer.Layer<HttpClient.HttpClient> = layerOptions({
   headersTimeout: 0,
   bodyTimeout: 0,
-  connect: { timeout: 30_000 }
+  connect: { timeout: 0 }
 })
 
 const make = (agent: Agent): HttpClient.HttpClient => {
@@ -47,7 +46,7 @@ const make = (agent: Agent): HttpClient.HttpClient => {
   return HttpClient.make((request, url, signal, fiber) => {
     const progress = fiber.getRef(CallProgress)
     progress.phase = "connect"
-    const options: Options = {
+    const options = (): Options => ({
       origin: url.origin,
       path: url.pathname + url.search,
       method: request.method,
@@ -57,10 +56,10 @@ const make = (agent: Agent): HttpClient.HttpClient => {
       onStart: () => {
         progress.phase = "headers"
       }
-    }
+    })
     return Effect.map(
       Effect.tryPromise({
-        try: () => dispatcher.request(options),
+        try: () => dispatcher.request(options()),
         catch: (cause) =>
           new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
       }),

@@ -11,6 +11,7 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { NetworkError } from "../errors/NetworkError.ts"
 import type { CallOptions } from "./CallOptions.ts"
 
 /** Runs effects that need `R` on one runtime. */
@@ -99,14 +100,21 @@ export class Runner<R> {
       return index < batch.length ? { done: false, value: batch[index++] as A } : { done: true, value: undefined }
     }
 
-    if (signal?.aborted === true) void abort()
-    else if (this.#closed !== undefined) void close()
-    else {
-      this.#open.add(close)
-      signal?.addEventListener("abort", abort, { once: true })
+    let begun = false
+    /** Nothing is held for an iterator that nobody iterates. */
+    const begin = () => {
+      if (begun || ended) return
+      begun = true
+      if (signal?.aborted === true) void abort()
+      else if (this.#closed !== undefined) void close()
+      else {
+        this.#open.add(close)
+        signal?.addEventListener("abort", abort, { once: true })
+      }
     }
     return {
       next: () => {
+        begin()
         if (index < batch.length) return Promise.resolve({ done: false, value: batch[index++] as A })
         const result = queue.then(advance)
         queue = result.catch(() => undefined)
@@ -144,12 +152,19 @@ export class Runner<R> {
   /** The very error of the effect; for an interruption, what caused it. */
   #errorOf(cause: Cause.Cause<unknown>, signal: AbortSignal | undefined): unknown {
     if (!Cause.hasInterruptsOnly(cause)) return Cause.squash(cause)
-    return signal?.aborted === true ? signal.reason : closed
+    return signal?.aborted === true ? signal.reason : cutOff
   }
 }
 
 const exitOf = <A, E>(fiber: Fiber.Fiber<A, E>): Promise<Exit.Exit<A, E>> =>
   new Promise((resolve) => fiber.addObserver(resolve))
+
+const cutOff = new NetworkError({
+  operation: "BasilicaClient",
+  phase: "headers",
+  reason: "the client was closed while the call was under way",
+  outcome: "unknown"
+})
 
 const closed = new ConfigurationError({
   operation: "BasilicaClient",

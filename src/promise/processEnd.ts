@@ -10,26 +10,46 @@ interface Process {
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 const process = (globalThis as { readonly process?: Partial<Process> }).process
 const stops = new Set<() => Promise<unknown>>()
+let listening = false
+let ending = false
 
 /**
  * Has `stop` called when the process is told to end, before it does. The process then ends by the signal, unless the
- * program listens for it too: then that is its own affair. Gives a function that takes this back.
+ * program listens for it too: then that is its own affair. A second signal ends it at once. Gives a function that takes
+ * this back.
  */
 export const beforeProcessEnds = (stop: () => Promise<unknown>): () => void => {
   if (!isNode(process)) return () => {}
   stops.add(stop)
-  if (stops.size === 1) { for (const signal of signals) process.on(signal, end) }
+  listen(process)
   return () => {
     stops.delete(stop)
-    if (stops.size === 0) { for (const signal of signals) process.off(signal, end) }
+    if (stops.size === 0) unlisten(process)
   }
 }
 
+const listen = (node: Process) => {
+  if (listening) return
+  listening = true
+  for (const signal of signals) node.on(signal, end)
+}
+
+const unlisten = (node: Process) => {
+  if (!listening) return
+  listening = false
+  for (const signal of signals) node.off(signal, end)
+}
+
 const end = async (signal: string) => {
-  await Promise.allSettled([...stops].map((stop) => stop()))
   if (!isNode(process)) return
-  const alone = process.listenerCount(signal) === (stops.size === 0 ? 0 : 1)
-  for (const one of signals) process.off(one, end)
+  const alone = process.listenerCount(signal) === 1
+  if (!ending) {
+    ending = true
+    await Promise.allSettled([...stops].map((stop) => stop()))
+    ending = false
+  }
+  stops.clear()
+  unlisten(process)
   if (alone) process.kill(process.pid, signal)
 }
 

@@ -12,7 +12,7 @@ export interface Deployment {
   /** As the service names it: `rental-` and a UUID. */
   readonly id: string
   readonly status: DeploymentStatus
-  /** The machine; unknown right after a deploy in which the service chose it. */
+  /** The machine. */
   readonly executorId: string | undefined
   /** The image; told by deploy and list. */
   readonly image: string | undefined

@@ -2,7 +2,7 @@ import type { PortMapping } from "./PortMapping.ts"
 import type { ResourceRequirements } from "./ResourceRequirements.ts"
 import type { VolumeMount } from "./VolumeMount.ts"
 
-/** Which GPUs a machine must have, where the service is to choose one. It picks any machine that fits. */
+/** Which GPUs a machine must have, where you name none. A free machine that fits is chosen at random. */
 export interface GpuRequirements {
   /** A part of the GPU's name, in any case: `h100`. Default: any. */
   readonly type?: string | undefined
@@ -16,7 +16,7 @@ export interface GpuRequirements {
 export interface DeploymentConfig {
   /** The machine to use, from `Executors.listAvailable`. Give this or `gpu`. */
   readonly executorId?: string | undefined
-  /** What the machine must have, for the service to choose one. Give this or `executorId`. */
+  /** What the machine must have, to have one chosen. Give this or `executorId`. */
   readonly gpu?: GpuRequirements | undefined
   /** From `docker.io` (where no registry is named), `gcr.io` or `ghcr.io`; at most 500 bytes. */
   readonly image: string

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
@@ -35,6 +36,7 @@ import { type DeploymentStatus, isFinal } from "../schema/DeploymentStatus.ts"
 import type { ListFilters } from "../schema/ListFilters.ts"
 import type { Listing } from "../schema/Listing.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
+import { duration } from "../schema/wire/fields.ts"
 import { DeployOptionRules, ListFilterRules, ReconcileOptionRules, WaitOptionRules } from "../schema/wire/Rentals.ts"
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
 import * as Deadline from "./internal/Deadline.ts"
@@ -174,29 +176,36 @@ export class Deployments extends Context.Service<Deployments, {
 }>()("basilica-sdk/services/Deployments") {
   static readonly layer = (
     options: DeploymentsOptions = {}
-  ): Layer.Layer<Deployments, never, Transport | LogStream> => Layer.effect(Deployments, make(options))
+  ): Layer.Layer<Deployments, ConfigurationError, Transport | LogStream> => Layer.effect(Deployments, make(options))
 }
 
 const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   const transport = yield* Transport
   const logStream = yield* LogStream
   const journal = yield* Effect.serviceOption(DeployJournal)
+  yield* readLayerOptions({ deployTimeout: options.deployTimeout })
   const deployTimeout = Duration.fromInputUnsafe(options.deployTimeout ?? "18 minutes")
 
   /** What is still done for deploys that nobody waits for any more. It ends before the layer does. */
   const abandoned = new Set<Fiber.Fiber<unknown, unknown>>()
   /** What scopes hold. What they still hold when the layer closes is stopped then: nobody could do it later. */
-  const held = new Set<SafeCreate.Created>()
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => Effect.forEach([...held], stopHeld, { concurrency: 8 })).pipe(
-      Effect.andThen(Effect.suspend(() => Fiber.awaitAll([...abandoned])))
-    )
-  )
+  const held = new Set<Effect.Effect<void>>()
+  yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
+    const stopped = yield* Effect.forEach([...held], Effect.exit, { concurrency: 8 })
+    const cleaned = yield* Fiber.awaitAll([...abandoned])
+    // Each has its try before the first that is not certain ends the layer with a defect.
+    for (const exit of [...stopped, ...cleaned]) yield* Effect.orDie(exit)
+  }))
 
   const safe = SafeCreate.make(transport, Option.getOrUndefined(journal))
 
   /** The create runs on its own, out of reach of interruption: cutting it could leave a machine that no list shows. */
-  const begin = Effect.fnUntraced(function*(config: DeploymentConfig, options: DeployOptions, held: boolean) {
+  const begin = Effect.fnUntraced(function*<A>(
+    config: DeploymentConfig,
+    options: DeployOptions,
+    held: boolean,
+    handOver: (created: SafeCreate.Created) => Effect.Effect<A>
+  ) {
     const request = yield* readConfig(config)
     yield* readDeployOptions(options)
     const { timeout = deployTimeout } = options
@@ -206,32 +215,38 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     yield* Effect.annotateCurrentSpan({ image: request.image, executor: request.executorId ?? "any" })
     yield* warnOfUnquoted(request)
     const create = safe.create(request, {
-      timeout: Duration.sum(Duration.fromInputUnsafe(timeout), resubmitAfter ?? Duration.zero),
+      timeout: Duration.fromInputUnsafe(timeout),
       held,
       resubmitAfter
     })
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         Effect.forkDetach(create, { startImmediately: true, uninterruptible: false }),
-        (creating) => Effect.onInterrupt(restore(Fiber.join(creating)), () => abandon(creating))
+        (creating) =>
+          restore(Fiber.join(creating)).pipe(
+            Effect.onInterrupt(() => abandon(creating)),
+            Effect.flatMap(handOver)
+          )
       )
     )
   })
 
   const deploy = Effect.fn("Deployments.deploy")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
-    return (yield* begin(config, options, false)).deployment
+    return yield* begin(config, options, false, ({ deployment, key }) => Effect.as(safe.forget(key), deployment))
   })
 
   const scoped = Effect.fn("Deployments.scoped")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
-    const { deployment } = yield* Effect.acquireRelease(
-      Effect.tap(begin(config, options, true), (created) => Effect.sync(() => held.add(created))),
-      stopHeld
-    )
+    const { deployment } = yield* Effect.acquireRelease(begin(config, options, true, hold), ({ stop }) => stop)
     return deployment
   })
 
-  const stopHeld = (created: SafeCreate.Created) =>
-    Effect.suspend(() => held.delete(created) ? stopCreated(created) : Effect.void)
+  /** The scope and the layer may both come to stop it: it is done once, and both wait for it. */
+  const hold = Effect.fnUntraced(function*(created: SafeCreate.Created) {
+    const once = yield* Effect.cached(stopCreated(created))
+    const stop: Effect.Effect<void> = Effect.ensuring(once, Effect.sync(() => held.delete(stop)))
+    held.add(stop)
+    return { deployment: created.deployment, stop }
+  })
 
   const stopCreated = ({ deployment, key }: SafeCreate.Created) =>
     Effect.andThen(stopOrDie(deployment.id), safe.forget(key))
@@ -277,22 +292,36 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
         case "AuthorizationError":
           return Effect.fail(error)
         default:
-          return proveStopped(id, error)
+          return proveStopped(id, SafeCreate.summary(error))
       }
     }))
 
-  const proveStopped = (id: string, error: CallError): Effect.Effect<void, StopUnconfirmed> => {
+  /**
+   * The list alone is proof: asking for the deployment answers "terminated" for one that is still stopping, and a 404 may
+   * be a proxy's.
+   */
+  const proveStopped = (id: string, reason: string): Effect.Effect<void, StopUnconfirmed> => {
     const unconfirmed = (lastSeen?: DeploymentStatus) =>
-      Effect.fail(
-        new StopUnconfirmed({ operation: "Deployments.stop", id, reason: SafeCreate.summary(error), lastSeen })
-      )
-    return rentalStatus(transport, "Deployments.stop", id).pipe(
-      Effect.matchEffect({
-        onSuccess: (state) => state._tag === "Stopped" && state.raw !== "Stopping" ? Effect.void : unconfirmed(state),
-        onFailure: (failure) => failure._tag === "NotFound" ? Effect.void : unconfirmed()
+      new StopUnconfirmed({ operation: "Deployments.stop", id, reason, lastSeen })
+    return listRentals(transport, "Deployments.stop", {}).pipe(
+      Effect.mapError(() => unconfirmed()),
+      Effect.flatMap(({ invalid, items }) => {
+        const listed = items.find((deployment) => deployment.id === id)?.status
+        if (listed !== undefined) return listed.raw === "Stopped" ? Effect.void : Effect.fail(unconfirmed(listed))
+        return invalid.some((item) => item.id === undefined || item.id === id)
+          ? Effect.fail(unconfirmed())
+          : Effect.void
       })
     )
   }
+
+  /** Stops what was made here: a 404 is a surprise then, and needs proof. */
+  const stopOwn = (id: string) =>
+    Effect.catchTag(
+      stop(id),
+      "NotFound",
+      () => Deadline.within(transport.timeout)(proveStopped(id, "the service does not find it (404)"))
+    )
 
   const reconcile = Effect.fn("Deployments.reconcile")(function*(options: ReconcileOptions = {}) {
     yield* readReconcileOptions(options)
@@ -336,8 +365,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       return { _tag: "Adopted", intent, deployment: yield* SafeCreate.adopt(transport, only) }
     }
     const id = intent.id ?? only?.id ?? ""
-    return yield* stop(id).pipe(
-      Effect.catchTag("NotFound", () => Effect.void),
+    return yield* stopOwn(id).pipe(
       Effect.andThen(safe.forget(intent.key)),
       Effect.as<Reconciled>({ _tag: "Stopped", intent, id }),
       Effect.catch((error) =>
@@ -348,9 +376,8 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
 
   /** Stops where nobody can be told of a failure but by a log and a defect. */
   const stopOrDie = (id: string): Effect.Effect<void> =>
-    stop(id).pipe(
+    stopOwn(id).pipe(
       Effect.retry({ schedule: insistent, while: (error) => error._tag === "StopUnconfirmed" }),
-      Effect.catchTag("NotFound", () => Effect.void),
       Effect.tapError((error) => Effect.logError(error.message)),
       Effect.orDie
     )
@@ -453,7 +480,10 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     }),
     status,
     stop,
-    logs: (id, log = {}) => logStream.follow(id, { follow: false, ...log }),
+    logs: (id, log = {}) =>
+      logStream.follow(id, { ...log, follow: log.follow ?? false }).pipe(
+        Stream.withSpan("Deployments.logs", { attributes: { deployment: id } })
+      ),
     watch,
     waitUntilRunning,
     scoped,
@@ -461,6 +491,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   })
 })
 
+const readLayerOptions = reader("Basilica", Schema.Struct({ deployTimeout: Schema.optional(duration()) }), "options")
 const readConfig = reader("Deployments.deploy", DeploymentRules, "config", RulesBetweenFields)
 const readFilters = reader("Deployments.list", ListFilterRules, "filters")
 const readGetId = readId("Deployments.get")

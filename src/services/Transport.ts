@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -28,11 +29,13 @@ import { InvalidResponse } from "../errors/InvalidResponse.ts"
 import type { NetworkError } from "../errors/NetworkError.ts"
 import type { RateLimited } from "../errors/RateLimited.ts"
 import { TimeoutError } from "../errors/TimeoutError.ts"
+import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
 import { CallProgress } from "./CallProgress.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { fromPublicRefusal, fromRefusal, fromTransport, readRefusal, type Refusal } from "./internal/Failure.ts"
+import { reader } from "./internal/Input.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
 import { readText, sendWith } from "./internal/Send.ts"
@@ -62,11 +65,6 @@ interface Request {
   readonly scope?: string
   /** A JSON value. */
   readonly body?: unknown
-  /**
-   * Whether it may be sent again after a failure. Default: by the method; a `POST` never is, and `true` does not change
-   * that.
-   */
-  readonly idempotent?: boolean
   /** The deadline for everything: connecting, reply, body and retries. Default: the option `timeout` of the layer. */
   readonly timeout?: Duration.Input | undefined
 }
@@ -77,6 +75,11 @@ export interface Call<A, E extends Tagged = never> extends Request {
   readonly decode: (body: unknown) => Result.Result<A, string>
   /** Gives a refusal a meaning of its own, as an error or a value. Without one it becomes a {@link CallError}. */
   readonly onRefusal?: OnRefusal<A, E>
+  /**
+   * With this, a request that is on its way when the deadline passes is not cut: the call fails, and the request goes on
+   * until it is answered, for 16 minutes at most, or until the layer closes. This is told how it ended.
+   */
+  readonly onLate?: (exit: Exit.Exit<A, unknown>) => Effect.Effect<void>
 }
 
 /** What every error of this package has. */
@@ -169,10 +172,18 @@ export const defaultRetrySchedule: Schedule.Schedule<unknown, CallError> = Sched
 
 const retryAfterCap = 60_000
 
+const readLayerOptions = reader(
+  "Basilica",
+  Schema.Struct({ timeout: Schema.optional(duration()), maxBodyBytes: Schema.optional(count) }),
+  "options"
+)
+
 const make = Effect.fnUntraced(function*(options: TransportOptions) {
   const http = yield* HttpClient.HttpClient
   const auth = yield* Auth
+  const scope = yield* Effect.scope
   const baseUrl = yield* Effect.fromResult(BaseUrl.parse(options.baseUrl ?? BaseUrl.defaultBaseUrl))
+  yield* readLayerOptions({ timeout: options.timeout, maxBodyBytes: options.maxBodyBytes })
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
   const timeoutMillis = (call: Request): number =>
     Duration.toMillis(call.timeout === undefined ? timeout : Duration.fromInputUnsafe(call.timeout))
@@ -224,9 +235,9 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     }
   )
 
-  /** Lets the connection go. */
+  /** Lets the connection go: whoever stops reading closes it. */
   const discard = (response: HttpClientResponse.HttpClientResponse) =>
-    Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1)))
+    Effect.raceFirst(Effect.ignore(Stream.runDrain(response.stream)), Effect.yieldNow)
 
   const tokenFor = (operation: string) =>
     Effect.mapError(
@@ -299,7 +310,8 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   /** Attempts and retries under one deadline. */
   const limited = <A, E extends Tagged, R>(
     call: Request,
-    once: (attempt: Attempt) => Effect.Effect<A, E, R>
+    once: (attempt: Attempt) => Effect.Effect<A, E, R>,
+    onLate?: (exit: Exit.Exit<A, unknown>) => Effect.Effect<void>
   ): Effect.Effect<A, E | TimeoutError, R> =>
     Effect.suspend(() => {
       const progress: CallProgress = { phase: "headers" }
@@ -320,25 +332,49 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           return cost > 0
         })
       }
-      const all = call.method !== "POST" && call.idempotent !== false
+      const all = call.method !== "POST"
         ? Effect.retry(one, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
         : one
-      return Effect.flatMap(Deadline.left(timeoutMillis(call)), ({ millis, totalMillis }) =>
-        Effect.timeoutOrElse(all, {
-          duration: millis,
-          orElse: () =>
-            Effect.fail(
-              new TimeoutError({
-                operation: call.operation,
-                phase: progress.phase,
-                afterMillis: totalMillis,
-                outcome: changes(call) && (mayHaveRun || progress.phase !== "connect") ? "unknown" : "none"
-              })
-            )
-        })).pipe(
-          Effect.tap(() => Effect.andThen(budget.refund(lastCost), Metrics.countCall(call.operation, "ok"))),
-          Effect.tapError((error) => Metrics.countCall(call.operation, error._tag))
+      const outOfTime = (afterMillis: number) =>
+        Effect.suspend(() =>
+          Effect.fail(
+            new TimeoutError({
+              operation: call.operation,
+              phase: progress.phase,
+              afterMillis,
+              outcome: changes(call) && (mayHaveRun || progress.phase !== "connect") ? "unknown" : "none"
+            })
+          )
         )
+      const leaving = Effect.fnUntraced(function*(duration: number, late: Effect.Effect<never, TimeoutError>) {
+        const fiber = yield* Effect.forkDetach(all, { startImmediately: true })
+        const cut = Fiber.interrupt(fiber)
+        // Where it has no connection yet, nothing was written, and nothing shall be.
+        const leave = Effect.suspend(() =>
+          progress.phase === "connect" ? cut : Effect.asVoid(Effect.forkIn(
+            Effect.onInterrupt(Effect.flatMap(Fiber.await(fiber), onLate ?? (() => Effect.void)), () => cut).pipe(
+              Effect.timeoutOrElse({ duration: "16 minutes", orElse: () => Effect.asVoid(cut) })
+            ),
+            scope
+          ))
+        )
+        return yield* Effect.onInterrupt(
+          Effect.timeoutOrElse(Fiber.join(fiber), { duration, orElse: () => Effect.andThen(leave, late) }),
+          () => cut
+        )
+      })
+      return Effect.flatMap(
+        Deadline.left(timeoutMillis(call)),
+        ({ millis, totalMillis }) => {
+          const late = outOfTime(totalMillis)
+          return onLate === undefined
+            ? Effect.timeoutOrElse(all, { duration: millis, orElse: () => late })
+            : leaving(millis, late)
+        }
+      ).pipe(
+        Effect.tap(() => Effect.andThen(budget.refund(lastCost), Metrics.countCall(call.operation, "ok"))),
+        Effect.tapError((error) => Metrics.countCall(call.operation, error._tag))
+      )
     })
 
   const client = http.pipe(
@@ -348,7 +384,18 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
         (token) => withToken(HttpClientRequest.prependUrl(request, baseUrl), token)
       )
     ),
-    HttpClient.transformResponse(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }))
+    HttpClient.transformResponse(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })),
+    // Node prints an uncaught error with all that hangs on it, and the request holds the token.
+    HttpClient.transformResponse(Effect.mapError((error) =>
+      HttpClientError.isHttpClientError(error)
+        ? new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({
+            request: HttpClientRequest.setHeader(error.request, "authorization", "<redacted>"),
+            cause: error.reason.cause
+          })
+        })
+        : error
+    ))
   )
 
   const sendPublic: Sender<never> = (_operation, request) => send(request)
@@ -356,7 +403,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   return Transport.of({
     client,
     timeout,
-    request: (call) => limited(call, (one) => attempt(call, one, sendAuthenticated, fromRefusal)),
+    request: (call) => limited(call, (one) => attempt(call, one, sendAuthenticated, fromRefusal), call.onLate),
     requestPublic: (call) => limited(call, (one) => attempt(call, one, sendPublic, fromPublicRefusal)),
     open: (call) =>
       limited(
@@ -365,11 +412,17 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           const response = yield* head(call, progress, sendAuthenticated)
           progress.phase = "body"
           if (response.status !== 200) return yield* refuse(call, response, mayHaveRun, fromRefusal)
+          let read = false
+          yield* Effect.addFinalizer(() => read ? Effect.void : discard(response))
+          const bytes = Stream.suspend(() => {
+            read = true
+            return response.stream
+          })
           return {
             status: response.status,
             contentType: response.headers["content-type"] ?? "",
             date: parseDate(response.headers["date"]),
-            body: Stream.catchIf(response.stream, HttpClientError.isHttpClientError, (error) =>
+            body: Stream.catchIf(bytes, HttpClientError.isHttpClientError, (error) =>
               error.reason._tag === "EmptyBodyError"
                 ? Stream.empty
                 : Stream.fail(fromTransport(call.operation, error, "body", false)))

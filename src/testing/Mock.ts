@@ -6,8 +6,7 @@
  * ```ts
  * import { Deployments } from "basilica-sdk"
  * import { Fixture, Mock } from "basilica-sdk/testing"
- * import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+ * import * as Effect from "effect/Effect"
  * import * as Stream from "effect/Stream"
  *
  * const layer = Mock.deployments({

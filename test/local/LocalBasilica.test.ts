@@ -43,6 +43,14 @@ describe("a command", () => {
       assert.strictEqual(lines.at(-1), "0")
     }))
 
+  it.live("has a log that ends with it, also where a process that left its group holds the output open", () =>
+    Effect.gen(function*() {
+      const { messages, run } = yield* local()
+      const { json } = yield* run(sh("echo hi; setsid sleep 4 & sleep 0.3"))
+      assert.deepStrictEqual(yield* messages(json.rental_id), ["hi"])
+      assert.deepStrictEqual(yield* messages(json.rental_id), ["hi"])
+    }))
+
   it.live("gets its words as they are", () =>
     Effect.gen(function*() {
       const { messages, run } = yield* local()

@@ -12,6 +12,7 @@ import {
   TimeoutError
 } from "basilica-sdk/promise"
 import { Effect, Exit, Scope } from "effect"
+import { getEventListeners } from "node:events"
 import type { ServerResponse } from "node:http"
 import { inspect } from "node:util"
 import { afterEach, assert, describe, it, vi } from "vitest"
@@ -192,7 +193,8 @@ describe("BasilicaClient", () => {
 
   it("rejects calls after close, and cancels those before it", async () => {
     const { basilica, server } = await start(() => void basilica.close())
-    assert.instanceOf(await rejection(basilica.health()), ConfigurationError)
+    const cut = await rejection(basilica.health())
+    assert.deepInclude(cut, { _tag: "NetworkError", outcome: "unknown" })
     await basilica.close()
     assert.match(((await rejection(basilica.health())) as Error).message, /closed/)
     const logs = basilica.deployments.logs(rentalId)
@@ -202,7 +204,46 @@ describe("BasilicaClient", () => {
   })
 })
 
+describe("BasilicaClient.deployments.scoped", () => {
+  it("stops what came of it where it was cancelled on its way", async () => {
+    const controller = new AbortController()
+    let answer = () => {}
+    const { basilica, server } = await start((response, { method }) => {
+      if (method === "GET") return noRentals(response)
+      if (method === "DELETE") return bare(response, 204)
+      answer = () => json(response, 200, started)
+      setImmediate(() => answer())
+      return controller.abort(new Error("enough"))
+    })
+    const error = await rejection(basilica.deployments.scoped(config, { signal: controller.signal }))
+    assert.strictEqual((error as Error).message, "enough")
+    assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE"])
+  })
+
+  it("is stopped to the end where the client closes meanwhile", async () => {
+    let deletes = 0
+    const { basilica, server } = await start((response, { method }) => {
+      if (method === "GET") return noRentals(response)
+      if (method === "POST") return json(response, 200, started)
+      return ++deletes === 1 ? bare(response, 503, { "retry-after": "1" }) : bare(response, 204)
+    })
+    const job = await basilica.deployments.scoped(config)
+    const stopping = job[Symbol.asyncDispose]()
+    await basilica.close()
+    await stopping
+    assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE", "DELETE"])
+  })
+})
+
 describe("BasilicaClient.deployments.logs", () => {
+  it("holds nothing for an iterator that nobody iterates", async () => {
+    const { basilica, server } = await start(endlessLog)
+    const { signal } = new AbortController()
+    for (let i = 0; i < 20; i++) basilica.deployments.logs(rentalId, { signal })
+    assert.lengthOf(getEventListeners(signal, "abort"), 0)
+    assert.lengthOf(server.received, 0)
+  })
+
   it("iterates the lines to the end", async () => {
     const { basilica } = await start((response) => {
       response.writeHead(200, { "content-type": "text/event-stream" })

@@ -10,7 +10,7 @@ import {
   type ReconcileOptions
 } from "basilica-sdk"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
-import { HttpClient, HttpClientResponse } from "effect/http"
+import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
 import { against, atOnce, basilica } from "../support/client.ts"
@@ -271,6 +271,62 @@ describe("Deployments.deploy", () => {
       }).pipe(against({ baseUrl: server.url }))
     }))
 
+  it.live("does not cut the request at its deadline, and tells when its reply comes", () =>
+    Effect.gen(function*() {
+      const arrived = yield* Deferred.make<ServerResponse>()
+      const logs: Array<string> = []
+      const server = yield* scriptedServer(service((response) => Deferred.doneUnsafe(arrived, Exit.succeed(response))))
+      yield* Effect.gen(function*() {
+        const deployments = yield* Deployments
+        const error = yield* Effect.flip(deployments.deploy(config, { timeout: "90 millis" }))
+        assert.strictEqual(error._tag, "DeployOutcomeUnknown")
+        const response = yield* Deferred.await(arrived)
+        assert.isFalse(response.destroyed)
+        json(response, 200, started)
+        while (!logs.some((line) => line.includes(rentalId))) yield* Effect.sleep("5 millis")
+        assert.strictEqual(deletes(server), 0)
+      }).pipe(against({ baseUrl: server.url }, logs))
+    }))
+
+  it.live("takes the id of a reply whose details cannot be understood", () =>
+    Effect.gen(function*() {
+      const odd = [
+        { ...started, container_info: "x" },
+        { ...started, ssh_credentials: { user: "root" } },
+        { ...started, container_info: { mapped_ports: [{ container_port: null }], labels: { a: 1 }, status: 7 } },
+        { rental_id: rentalId }
+      ]
+      const server = yield* scriptedServer(service((response) => json(response, 200, odd.shift())))
+      while (odd.length > 0) {
+        const deployment = yield* deploy.pipe(against({ baseUrl: server.url }))
+        assert.strictEqual(deployment.id, rentalId)
+      }
+    }))
+
+  it.live("is not sure that nothing was done where a connection that stood lost its route", () =>
+    Effect.gen(function*() {
+      const lose = (syscall: string) => {
+        const http = HttpClient.make((request) => {
+          if (request.method === "GET") {
+            return Effect.succeed(
+              HttpClientResponse.fromWeb(request, Response.json({ rentals: [rentalItem("Active")], total_count: 1 }))
+            )
+          }
+          const cause = Object.assign(new Error("lost"), { code: "EHOSTUNREACH", syscall })
+          return Effect.fail(
+            new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+          )
+        })
+        const options = { baseUrl: "https://x.test", token: "t", deployTimeout: "50 millis" } as const
+        return deploy.pipe(
+          Effect.provide(Layer.provide(Basilica.layerHttpClient(options), Layer.succeed(HttpClient.HttpClient, http))),
+          Effect.flip
+        )
+      }
+      assert.strictEqual((yield* lose("read"))._tag, "DeployOutcomeUnknown")
+      assert.deepInclude(yield* lose("connect"), { _tag: "NetworkError", outcome: "none" })
+    }))
+
   it.live("deploys on one machine one at a time", () =>
     Effect.gen(function*() {
       let open = 0
@@ -437,7 +493,9 @@ describe("Deployments.reconcile", () => {
 
   it.live("stops what a scope held, and takes what is gone as stopped", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response) => bare(response, 404))
+      const server = yield* scriptedServer((response, { method }) =>
+        method === "DELETE" ? bare(response, 404) : json(response, 200, { rentals: [], total_count: 0 })
+      )
       const kept = new Map([["k1", { ...intent, id: rentalId }]])
       const [one] = yield* reconcile({ found: "adopt" }).pipe(Effect.provide(withJournal(server.url, kept)))
       assert.strictEqual(one?._tag, "Stopped")
@@ -495,6 +553,26 @@ describe("Deployments.reconcile", () => {
       const kept = new Map([["k1", intent]])
       const report = yield* reconcile().pipe(Effect.provide(withJournal(server.url, kept)))
       assert.deepStrictEqual(report, [{ _tag: "NotCreated", intent }])
+      assert.strictEqual(kept.size, 0)
+    }))
+
+  it.live("keeps the intent of an interrupted deploy until what came of it is stopped", () =>
+    Effect.gen(function*() {
+      const kept = new Map<string, DeployIntent>()
+      const arrived = yield* Deferred.make<ServerResponse>()
+      const seen: Array<DeployIntent | undefined> = []
+      const good = service((response) => Deferred.doneUnsafe(arrived, Exit.succeed(response)))
+      const server = yield* scriptedServer((response, request, count) => {
+        if (request.method === "DELETE") seen.push(...kept.values())
+        good(response, request, count)
+      })
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(deploy)
+        const response = yield* Deferred.await(arrived)
+        yield* Fiber.interrupt(fiber)
+        json(response, 200, started)
+      }).pipe(Effect.provide(Layer.provide(basilica({ baseUrl: server.url }), journal(kept))))
+      assert.deepStrictEqual(seen.map((one) => one?.id), [rentalId])
       assert.strictEqual(kept.size, 0)
     }))
 
@@ -578,14 +656,35 @@ describe("Deployments.stop", () => {
     ],
     [
       "500 for good while it is not there",
-      (response, { method }) => bare(response, method === "DELETE" ? 500 : 404),
+      (response, { method }) =>
+        method === "DELETE" ? bare(response, 500) : json(response, 200, { rentals: [], total_count: 0 }),
       undefined,
       3
     ],
     [
       "500 for good while it has ended",
-      (response, { method }) => method === "DELETE" ? bare(response, 500) : json(response, 200, rental("terminated")),
+      (response, { method }) =>
+        method === "DELETE"
+          ? bare(response, 500)
+          : json(response, 200, { rentals: [rentalItem("Stopped")], total_count: 1 }),
       undefined,
+      3
+    ],
+    [
+      "500 for good, and asking for it says terminated while the list says that it is stopping",
+      (response, { method, url }) => {
+        if (method === "DELETE") return bare(response, 500)
+        if (url !== "/rentals") return json(response, 200, rental("terminated"))
+        return json(response, 200, { rentals: [rentalItem("Stopping")], total_count: 1 })
+      },
+      "StopUnconfirmed",
+      3
+    ],
+    [
+      "500 for good, and a list that cannot be read to its last item",
+      (response, { method }) =>
+        method === "DELETE" ? bare(response, 500) : json(response, 200, { rentals: [null], total_count: 1 }),
+      "StopUnconfirmed",
       3
     ],
     [
@@ -795,6 +894,20 @@ describe("Deployments.watch", () => {
     }))
 })
 
+describe("Deployments.logs", () => {
+  it.live("does not follow where that is left undefined", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.end()
+      })
+      yield* Stream.runDrain(
+        Stream.unwrap(Deployments.useSync((deployments) => deployments.logs(rentalId, { follow: undefined })))
+      ).pipe(against({ baseUrl: server.url }))
+      assert.include(server.received[0]?.url, "follow=false")
+    }))
+})
+
 describe("Deployments.scoped", () => {
   const use = (body: Effect.Effect<unknown, string>) =>
     Effect.scoped(Effect.andThen(Deployments.use((deployments) => deployments.scoped(config)), body))
@@ -831,6 +944,46 @@ describe("Deployments.scoped", () => {
       yield* Scope.close(held, Exit.void)
       assert.strictEqual(deletes(server), 1)
     }))
+
+  it.live("tries to stop each that is held, also where one stop is not certain", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const created: Array<string> = []
+      const server = yield* scriptedServer((response, { method }) => {
+        if (method === "POST") {
+          created.push(`rental-${created.length}`)
+          return json(response, 200, { rental_id: created.at(-1) })
+        }
+        if (method === "DELETE") return bare(response, ++count === 1 ? 403 : 204)
+        return json(response, 200, { rentals: [], total_count: 0 })
+      })
+      const hold = (index: number) =>
+        Deployments.use((deployments) => deployments.scoped({ ...config, executorId: `e${index}` }))
+      const exit = yield* Effect.forEach(Array.from({ length: 12 }, (_, index) => index), hold).pipe(
+        Effect.asVoid,
+        (holding) =>
+          Effect.scopedWith((scope) =>
+            Scope.provide(Effect.provide(holding, basilica({ baseUrl: server.url })), scope)
+          ),
+        Effect.exit
+      )
+      assert.isTrue(Exit.isFailure(exit))
+      assert.strictEqual(
+        new Set(server.received.filter(({ method }) => method === "DELETE").map(({ url }) => url)).size,
+        12
+      )
+    }))
+
+  it.live("takes no stranger's 404 for a stop", () =>
+    Effect.gen(function*() {
+      const good = service((response) => json(response, 200, started), [rentalItem("Active")])
+      const server = yield* scriptedServer((response, request, count) => {
+        if (request.method !== "DELETE") return good(response, request, count)
+        return count < 5 ? bare(response, 404) : bare(response, 204)
+      })
+      yield* use(Effect.void).pipe(against({ baseUrl: server.url }))
+      assert.isAbove(deletes(server), 1)
+    }), 20_000)
 
   it.live("does not mind that somebody else stopped it", () =>
     Effect.gen(function*() {

@@ -110,6 +110,48 @@ describe("LogStream", () => {
       }
     }))
 
+  it.live("loses no line where the body ends inside an event", () =>
+    Effect.gen(function*() {
+      const parts = [logEvent("b").slice(0, 20), logEvent("b").slice(0, -1)]
+      for (const part of parts) {
+        let count = 0
+        const server = yield* scriptedServer(
+          logs((response) => response.end(`${logEvent("a")}${++count === 1 ? part : logEvent("b")}`))
+        )
+        assert.deepStrictEqual(yield* read(follow, server.url), { messages: ["a", "b"], error: undefined })
+        count = 0
+        const { error, messages } = yield* read(once, server.url)
+        assert.deepStrictEqual(messages, ["a"])
+        assert.deepInclude(error, { _tag: "NetworkError", phase: "body" })
+      }
+    }))
+
+  it.live("takes an error event without a message, and a line without one, for what they are", () =>
+    Effect.gen(function*() {
+      const odd = [
+        ["data:{\"stream\":\"error\",\"error\":\"validator gone\"}\n\n", "ApiError"],
+        ["data:{\"msg\":\"a line\",\"stream\":\"stdout\"}\n\n", "InvalidResponse"]
+      ] as const
+      for (const [event, tag] of odd) {
+        const server = yield* scriptedServer(logs((response) => response.end(`${logEvent("a")}${event}`)))
+        const { error, messages } = yield* read(once, server.url)
+        assert.deepStrictEqual(messages, ["a"])
+        assert.strictEqual(error?._tag, tag)
+      }
+    }))
+
+  it.live("closes the connection of a reply that is no log", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => {
+        response.writeHead(200, { "content-type": "text/html" })
+        response.write("<html>")
+      })
+      const services = Stream.unwrap(LogStream.useSync((logStream) => logStream.follow(rentalId)))
+      yield* Effect.andThen(Effect.flip(Stream.runDrain(services)), server.allClosed).pipe(
+        against({ baseUrl: server.url })
+      )
+    }))
+
   it.live("ends when the deployment has ended, or is gone", () =>
     Effect.gen(function*() {
       for (const state of ["terminated", "failed"]) {
@@ -149,7 +191,7 @@ describe("LogStream", () => {
           `\ufeff: hello\n\nretry: 5\nid: 7\n\n${
             logEvent("a")
           }data: {"heartbeat":true,"timestamp":"t"}\r\n\r\nretry: 5\n\n` +
-            `event: log\r${logEvent("b")}data: {"message":"unfinished"`
+            `event: log\r${logEvent("b")}`
         )
       }))
       assert.deepStrictEqual(yield* read(once, server.url), { messages: ["a", "b"], error: undefined })

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import type { ApiKey } from "../ApiKey.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { maybe } from "./internal/fields.ts"
+import { maybe } from "./fields.ts"
 
 /** The rule for the name of a key. */
 export const ApiKeyName = Schema.String.check(Schema.makeFilter((name) =>

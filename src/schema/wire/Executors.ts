@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import { type Executor, parseLocation } from "../Executor.ts"
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { count, countFromString, maybe } from "./internal/fields.ts"
+import { count, countFromString, maybe } from "./fields.ts"
 
 /** A GPU as the service describes it. */
 export const GpuSpecWire = snakeKeys(Schema.Struct({

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { type LogCursor as Data, LogCursor as Functions, type LogCursorFunctions } from "../LogCursor.ts"
-import { count } from "./internal/fields.ts"
+import { count } from "./fields.ts"
 
 const LineMark = Schema.Struct({ timestamp: Schema.String, hash: Schema.String })
 

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { count, countFromString } from "./internal/fields.ts"
+import { count, countFromString } from "./fields.ts"
 import { LogCursor } from "./LogCursor.ts"
 
 /** The data of a log event. A `stream` of `error` is no line: the service's own reader has failed. */

@@ -1,3 +1,5 @@
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Deployment } from "../Deployment.ts"
 import type { DeploymentRequest } from "../DeploymentRules.ts"
@@ -7,7 +9,7 @@ import { snakeKeys } from "../internal/snakeKeys.ts"
 import type { ListFilters } from "../ListFilters.ts"
 import * as SshAccess from "../SshAccess.ts"
 import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire } from "./Executors.ts"
-import { count, duration, maybe } from "./internal/fields.ts"
+import { count, duration, maybe } from "./fields.ts"
 
 /** The least that is known of the machine in `executor_selection`. */
 const ExecutorSelection = Schema.Union([
@@ -57,7 +59,7 @@ export const StartRentalRequest = snakeKeys(Schema.Struct({
   noSsh: Schema.optionalKey(Schema.Boolean)
 }))
 
-/** The reply of `POST /rentals`. Only the id is needed: nothing else may turn a paid success into a failure. */
+/** The reply of `POST /rentals`, as the service writes it. */
 export const StartRentalReply = snakeKeys(Schema.Struct({
   rentalId: Schema.String,
   sshCredentials: maybe(Schema.String),
@@ -69,6 +71,16 @@ export const StartRentalReply = snakeKeys(Schema.Struct({
     labels: maybe(Schema.Record(Schema.String, Schema.String))
   })))
 }))
+
+/**
+ * The same reply as it is read. Only the id is needed: nothing else may turn a paid success into a failure, so what does
+ * not fit is left out, part by part.
+ */
+export const StartRentalReplyRead = Schema.Struct({
+  rental_id: Schema.String,
+  ssh_credentials: Schema.optionalKey(Schema.Unknown),
+  container_info: Schema.optionalKey(Schema.Unknown)
+})
 
 /** The reply of `GET /rentals/{id}`: `ssh_credentials` is left out, not null, where there is none. */
 export const RentalReply = snakeKeys(Schema.Struct({
@@ -152,18 +164,12 @@ export const rentalsQuery = (filters: ListFilters): Record<string, string | unde
  */
 const noKey = "ssh-ed25519 no-ssh"
 
+/** A request whose machine was chosen. */
+export type PlacedRequest = DeploymentRequest & { readonly executorId: string }
+
 /** What goes over the wire for a request that keeps the rules. */
-export const fromRequest = (request: DeploymentRequest): typeof StartRentalRequest.Type => ({
-  executorSelection: request.executorId === undefined
-    ? {
-      type: "gpu_requirements",
-      gpuRequirements: {
-        minMemoryGb: request.gpu?.minMemoryGb ?? 0,
-        gpuCount: request.gpu?.count ?? 1,
-        ...(request.gpu?.type === undefined ? {} : { gpuType: request.gpu.type })
-      }
-    }
-    : { type: "executor_id", executorId: request.executorId },
+export const fromRequest = (request: PlacedRequest): typeof StartRentalRequest.Type => ({
+  executorSelection: { type: "executor_id", executorId: request.executorId },
   containerImage: request.image,
   sshPublicKey: request.sshKey ?? noKey,
   environment: request.environment,
@@ -177,25 +183,32 @@ export const fromRequest = (request: DeploymentRequest): typeof StartRentalReque
 const ssh = (credentials: string | null | undefined) =>
   credentials == null || credentials === "" ? undefined : SshAccess.parse(credentials)
 
+const decodePorts = Schema.decodeUnknownOption(Schema.Array(PortWire))
+const text = (value: unknown): string | undefined => Predicate.isString(value) ? value : undefined
+
 /** What people hold after a deploy. The call returns when the container runs. */
-export const fromStartReply = (
-  wire: typeof StartRentalReply.Type,
-  request: DeploymentRequest
-): Deployment => ({
-  id: wire.rentalId,
-  status: { _tag: "Running", raw: wire.containerInfo?.status ?? "running" },
-  executorId: request.executorId,
-  image: request.image,
-  ssh: ssh(wire.sshCredentials),
-  hasSsh: typeof wire.sshCredentials === "string",
-  ports: unique((wire.containerInfo?.mappedPorts ?? []).map((port) => ({ ...port, protocol: port.protocol ?? "tcp" }))),
-  containerId: wire.containerInfo?.containerId ?? undefined,
-  containerName: wire.containerInfo?.containerName ?? undefined,
-  createdAt: undefined,
-  gpus: [],
-  cpu: undefined,
-  location: {}
-})
+export const fromStartReply = (wire: typeof StartRentalReplyRead.Type, request: PlacedRequest): Deployment => {
+  const container: { readonly [key: string]: unknown } = Predicate.isObject(wire.container_info)
+    ? wire.container_info
+    : {}
+  const ports = Option.getOrElse(decodePorts(container["mapped_ports"]), () => [])
+  const credentials = text(wire.ssh_credentials)
+  return {
+    id: wire.rental_id,
+    status: { _tag: "Running", raw: text(container["status"]) ?? "running" },
+    executorId: request.executorId,
+    image: request.image,
+    ssh: ssh(credentials),
+    hasSsh: credentials !== undefined,
+    ports: unique(ports.map((port) => ({ ...port, protocol: port.protocol ?? "tcp" }))),
+    containerId: text(container["container_id"]),
+    containerName: text(container["container_name"]),
+    createdAt: undefined,
+    gpus: [],
+    cpu: undefined,
+    location: {}
+  }
+}
 
 /** The service lists a port twice where it is bound for IPv4 and IPv6. */
 const unique = <Port extends { readonly containerPort: number; readonly hostPort: number; readonly protocol: string }>(

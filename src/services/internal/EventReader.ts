@@ -42,6 +42,11 @@ export class EventReader {
     }, { maxEventSize: Number.MAX_SAFE_INTEGER })
   }
 
+  /** Whether what was read ends inside an event: the standard drops it, so whoever reads on must not take it for an end. */
+  get unfinished(): boolean {
+    return this.#begunBytes > 0 || !this.#between
+  }
+
   /** Reads on. Returns `false` for an event that is too long; those before it were handed out, and nothing is after. */
   feed(bytes: Uint8Array): boolean {
     let rest = bytes

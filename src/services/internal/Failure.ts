@@ -91,13 +91,14 @@ export const fromPublicRefusal = (refusal: Refusal, changes: boolean): RateLimit
   })
 }
 
-/** Codes that say that nothing was written, whatever the call. */
+/**
+ * Codes that come from connecting alone, so that nothing was written. Others, such as `EHOSTUNREACH`, come from a
+ * connection that stands as well: then the system call tells.
+ */
 const notSent: ReadonlySet<string> = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
   "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
   "UND_ERR_CONNECT_TIMEOUT",
   "ConnectionRefused"
 ])
@@ -109,8 +110,9 @@ export const fromTransport = (
   phase: Phase,
   changes: boolean
 ): NetworkError => {
-  const code = findCode(error.reason.cause)
-  const unsent = phase === "connect" || (code !== undefined && notSent.has(code))
+  const { code, syscall } = findCode(error.reason.cause)
+  const unsent = phase === "connect" || syscall === "connect" || syscall === "getaddrinfo"
+    || (code !== undefined && notSent.has(code))
   const outcome: Outcome = !changes || unsent ? "none" : "unknown"
   const url = URL.canParse(error.request.url) ? ` (${new URL(error.request.url).origin})` : ""
   return new NetworkError({
@@ -121,11 +123,14 @@ export const fromTransport = (
   })
 }
 
-const findCode = (cause: unknown): string | undefined => {
+/** The first code in the chain of causes, and the system call that it came from. */
+const findCode = (cause: unknown): { readonly code?: string; readonly syscall?: unknown } => {
   for (let depth = 0; depth < 5 && Predicate.isObject(cause); depth++) {
-    const { cause: inner, code, errors } = cause as { cause?: unknown; code?: unknown; errors?: unknown }
-    if (typeof code === "string" && /^[A-Za-z0-9_]{1,64}$/.test(code)) return code
+    const { cause: inner, code, errors, syscall } = cause as Partial<
+      Record<"cause" | "code" | "errors" | "syscall", unknown>
+    >
+    if (typeof code === "string" && /^[A-Za-z0-9_]{1,64}$/.test(code)) return { code, syscall }
     cause = inner ?? (Array.isArray(errors) ? errors[0] : undefined)
   }
-  return undefined
+  return {}
 }

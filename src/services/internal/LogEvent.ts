@@ -73,7 +73,12 @@ export class LogEvent {
     }
     // Checked by hand, not by a schema: this runs for every line, and a schema costs half of the throughput.
     const { message, stream, timestamp } = event as { message?: unknown; stream?: unknown; timestamp?: unknown }
-    if (message === undefined) {
+    if (stream === "error") {
+      // A failure is one whatever its words are.
+      this.kind = "line"
+      this.stream = stream
+      this.#message = typeof message === "string" ? message : "Stream error"
+    } else if (message === undefined && stream === undefined) {
       this.kind = "none"
     } else if (typeof message !== "string" || typeof stream !== "string" || typeof timestamp !== "string") {
       this.kind = "no text"

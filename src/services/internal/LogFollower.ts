@@ -289,7 +289,9 @@ export const follower = Effect.fnUntraced(function*(
     Effect.matchEffect(current.body.next, {
       onFailure: (error) => goOn(settle(current, error)),
       onSuccess: (bytes): Pull.Pull<Batch, ReadError> => {
-        if (bytes === "end") return goOn(settle(current, "end"))
+        if (bytes === "end") {
+          return goOn(settle(current, current.reader.unfinished ? broken("the log ended inside a line") : "end"))
+        }
         if (bytes === "slept") return goOn(settle(current, broken("this machine slept")))
         if (bytes === "silent") {
           return Effect.flatMap(

@@ -69,6 +69,11 @@ export class LogReader {
     return this.#entries
   }
 
+  /** Whether the bytes end inside an event, which is how a cut looks that nobody reports. */
+  get unfinished(): boolean {
+    return this.#reader.unfinished
+  }
+
   /** The gap at the end of a log, where it ended before the place that was read to; passed where that is wanted. */
   end(): LogGap | undefined {
     const { onGap, replay } = this.#options

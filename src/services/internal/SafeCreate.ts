@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
@@ -18,7 +19,13 @@ import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentRequest } from "../../schema/DeploymentRules.ts"
 import type { Executor } from "../../schema/Executor.ts"
 import type { Listing } from "../../schema/Listing.ts"
-import { fromRequest, fromStartReply, StartRentalReply, StartRentalRequest } from "../../schema/wire/Rentals.ts"
+import {
+  fromRequest,
+  fromStartReply,
+  type PlacedRequest,
+  StartRentalReplyRead,
+  StartRentalRequest
+} from "../../schema/wire/Rentals.ts"
 import type { DeployIntent, DeployJournal } from "../DeployJournal.ts"
 import { type CallError, decodeWith, type OnRefusal, type Transport } from "../Transport.ts"
 import * as Deadline from "./Deadline.ts"
@@ -32,9 +39,9 @@ type CreateError = ConfigurationError | CallError | DeploymentError | DeployOutc
 
 /** How a create is made. */
 interface CreateOptions {
-  /** The deadline for everything. */
+  /** The deadline for everything, but for the time that `resubmitAfter` adds. */
   readonly timeout: Duration.Duration
-  /** Keep the intent in the journal with the deployment's id, until {@link SafeCreate.forget} drops it. */
+  /** Whether a scope is to hold it. */
   readonly held: boolean
   /** Send once more where nothing is to be seen this long after the first time. */
   readonly resubmitAfter: Duration.Duration | undefined
@@ -48,7 +55,10 @@ export interface Created {
 
 export interface SafeCreate {
   readonly create: (request: DeploymentRequest, options: CreateOptions) => Effect.Effect<Created, CreateError>
-  /** Drops the intent of a deployment that was stopped. */
+  /**
+   * Drops the intent of a deployment that was stopped, or that somebody got to hold. Until then it stays in the journal,
+   * with the id of the deployment.
+   */
   readonly forget: (key: string) => Effect.Effect<void>
   /** The keys of the intents that this program still works on. */
   readonly working: ReadonlySet<string>
@@ -67,7 +77,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
     })
 
   /** The request itself, the one place where it is sent. */
-  const send = (request: DeploymentRequest, timeout: Duration.Duration) =>
+  const send = (request: PlacedRequest, timeout: Duration.Duration) =>
     transport.request<Deployment, DeploymentError>({
       operation,
       method: "POST",
@@ -76,7 +86,11 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       scope: "rentals:create",
       timeout,
       decode: (body) => Result.map(decodeStartReply(body), (reply) => fromStartReply(reply, request)),
-      onRefusal
+      onRefusal,
+      onLate: (exit) =>
+        Exit.isSuccess(exit)
+          ? Effect.logWarning(`${operation}: the reply came after the deadline: ${exit.value.id} runs, and is billed`)
+          : Effect.void
     })
 
   const create = (request: DeploymentRequest, options: CreateOptions): Effect.Effect<Created, CreateError> =>
@@ -85,9 +99,13 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       const chosen = { ...request, executorId }
       // The difference between the lists before and after is the evidence, so one machine has one deploy at a time.
       return yield* exclusively(executorId)(begin(chosen, options))
-    }).pipe(Deadline.within(options.timeout))
+    }).pipe(Deadline.within(
+      options.resubmitAfter === undefined
+        ? options.timeout
+        : Duration.sum(Duration.times(options.timeout, 2), options.resubmitAfter)
+    ))
 
-  const begin = Effect.fnUntraced(function*(request: Chosen, options: CreateOptions) {
+  const begin = Effect.fnUntraced(function*(request: PlacedRequest, options: CreateOptions) {
     const before = yield* listRentals(transport, operation, {})
     const sentAt = DateTime.formatIso(yield* DateTime.now)
     const intent: DeployIntent = {
@@ -108,13 +126,13 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
           : forget(intent.key)
       )
     )
-    yield* options.held ? noted(put({ ...intent, id: deployment.id })) : forget(intent.key)
+    yield* noted(put({ ...intent, id: deployment.id }))
     return { deployment, key: intent.key }
   })
 
   /** Sends, and where the answer does not tell what became of it, looks. */
   const attempt = Effect.fnUntraced(function*(
-    request: Chosen,
+    request: PlacedRequest,
     intent: DeployIntent,
     { resubmitAfter, timeout }: CreateOptions
   ): Effect.fn.Return<Deployment, CreateError> {
@@ -124,8 +142,10 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
     if (!(first instanceof Error)) return first
     const seen = yield* look(transport, intent, lookFor(first))
     if (resubmitAfter === undefined || !isNothing(seen)) return yield* settle(transport, intent, first, seen)
-    const late = yield* look(transport, intent, resubmitAfter)
-    const waited = (yield* Clock.currentTimeMillis) - Date.parse(intent.sentAt)
+    const sentAt = Date.parse(intent.sentAt)
+    const rest = sentAt + Duration.toMillis(resubmitAfter) - (yield* Clock.currentTimeMillis)
+    const late = yield* look(transport, intent, Duration.millis(Math.max(0, rest)))
+    const waited = (yield* Clock.currentTimeMillis) - sentAt
     if (!isNothing(late) || waited < Duration.toMillis(resubmitAfter)) {
       return yield* settle(transport, intent, first, late)
     }
@@ -137,8 +157,6 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
 
   return { create, forget, working }
 }
-
-type Chosen = DeploymentRequest & { readonly executorId: string }
 
 /**
  * How long it is looked for a deployment whose reply was lost, where the deadline allows it. The service's own error
@@ -215,7 +233,7 @@ const settle = Effect.fnUntraced(function*(
   seen: Sighting
 ) {
   const [only, ...others] = seen.found
-  if (only !== undefined && others.length === 0 && seen.unreadable.length === 0) {
+  if (only !== undefined && others.length === 0 && seen.unreadable.length === 0 && seen.complete) {
     yield* Effect.logWarning(`${operation}: the reply was lost, and ${only.id} was found to be the deployment`)
     return yield* adopt(transport, only)
   }
@@ -297,7 +315,7 @@ const keyedMutex = () => {
 const noted = (writing: Effect.Effect<void, ConfigurationError>): Effect.Effect<void> =>
   Effect.catch(writing, (error) => Effect.logWarning(error.message))
 
-const decodeStartReply = decodeWith(StartRentalReply)
+const decodeStartReply = decodeWith(StartRentalReplyRead)
 const encodeRequest = Schema.encodeSync(StartRentalRequest)
 
 /** 401, 403, 408 and 429 have their own meaning; every other 4xx is the service's no. */
