@@ -5,6 +5,7 @@ import { BasilicaClient, ConfigurationError, DeployOutcomeUnknown, NotFound, Por
 import assert from "node:assert/strict"
 import process from "node:process"
 import { connect } from "./support/connect.ts"
+import { printable } from "./support/printable.ts"
 import { nodeProgram } from "./support/program.ts"
 
 // Every call takes a signal. With this one, Ctrl-C ends the calls, and `finally` below still stops the deployment.
@@ -53,7 +54,7 @@ try {
     // The log is given up after 20 seconds. To stop reading is not to stop the deployment: that is what `stop` is for.
     const patience = AbortSignal.any([signal, AbortSignal.timeout(20_000)])
     for await (const { message } of basilica.deployments.logs(job.id, { follow: true, signal: patience })) {
-      console.log(message)
+      console.log(printable(message)) // a program can write anything
     }
     console.log(`the job ended: ${(await basilica.deployments.status(job.id, { signal }))._tag}`)
   } finally {

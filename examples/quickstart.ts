@@ -7,6 +7,7 @@
 import { BasilicaClient, type Deployment, type Executor, type LogEntry, Timestamp } from "basilica-sdk/promise"
 import process from "node:process"
 import { connect } from "./support/connect.ts"
+import { printable } from "./support/printable.ts"
 import { nodeProgram } from "./support/program.ts"
 import { sshKey } from "./support/sshKey.ts"
 
@@ -46,12 +47,12 @@ try {
     say("   No account is needed. Set BASILICA_API_TOKEN to use the real service instead.")
   }
   const health = await basilica.health({ signal })
-  say(`   It answers: ${health.status}, version ${health.version}`)
+  say(printable(`   It answers: ${health.status}, version ${health.version}`))
 
   say("\n2. List the executors that are free")
   if (connection.localUrl !== undefined) say("   These are made up, in the manner of real ones.")
   const executors = await basilica.executors.listAvailable({}, { signal })
-  for (const executor of executors.items.slice(0, 8)) say(`   ${describe(executor)}`)
+  for (const executor of executors.items.slice(0, 8)) say(`   ${printable(describe(executor))}`)
   if (executors.items.length > 8) say(`   and ${executors.items.length - 8} more`)
   const executor = smallest(executors.items)
   if (executor === undefined) throw new Error("No executor with a GPU is free right now. Try again later.")
@@ -78,7 +79,7 @@ try {
   say("\n4. Follow its log while it runs")
   let finished = false
   for await (const entry of basilica.deployments.logs(deployment.id, { follow: true, signal })) {
-    say(`   ${logLine(entry)}`)
+    say(`   ${printable(logLine(entry))}`) // a program can write anything
     finished = entry.message === "done"
     if (finished) break
   }

@@ -13,6 +13,7 @@ import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { connect } from "./support/connect.ts"
+import { printable } from "./support/printable.ts"
 import { nodeProgram } from "./support/program.ts"
 
 /** The client belongs to the process, not to a request: it holds the connections. */
@@ -86,7 +87,11 @@ try {
       text += part
       if (text.split("\n").length > 5) break // which closes the connection
     }
-    console.log(`browser: GET /jobs/{id}/logs, ${log.status}\n${text.trimEnd().replaceAll(/^/gm, "  ")}`)
+    console.log(
+      `browser: GET /jobs/{id}/logs, ${log.status}\n${
+        text.trimEnd().split("\n").map((one) => `  ${printable(one)}`).join("\n")
+      }`
+    )
     assert.match(text, /^500 points/)
   } finally {
     const stopped = await fetch(`${jobs}/${id}`, { method: "DELETE" })

@@ -5,6 +5,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Deployments, Executors, type LogEntry } from "basilica-sdk"
 import { Array, Console, Data, Effect, Option, Order, Stream } from "effect"
 import { layer } from "./support/connect.ts"
+import { printable } from "./support/printable.ts"
 import { nodeProgram } from "./support/program.ts"
 
 /** A line such as `epoch 3/10 loss 0.2925 accuracy 93.4%`, or nothing where it is another one. */
@@ -34,7 +35,7 @@ const train = Effect.fn("train")(function*(goal: number) {
     environment: { EPOCHS: "30", PAUSE_MS: "100" },
     noSsh: true
   })
-  yield* Console.log(`${id} trains on ${executor.gpus.length} x ${executor.gpus[0]?.name ?? "no GPU"}`)
+  yield* Console.log(`${id} trains on ${executor.gpus.length} x ${printable(executor.gpus[0]?.name ?? "no GPU")}`)
 
   const result = yield* deployments.logs(id, { follow: true }).pipe(
     Stream.map(readEpoch),

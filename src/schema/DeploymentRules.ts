@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { Id } from "./Id.ts"
 import * as ImageReference from "./ImageReference.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
 import * as SshPublicKey from "./SshPublicKey.ts"
@@ -19,15 +20,6 @@ const count = (least: number) =>
     (value) => Number.isInteger(value) && value >= least && value <= uint32,
     `is not a number that the service takes; allowed: a whole number from ${least} to ${uint32}`
   ))
-
-/**
- * The rule for an id of a deployment or a machine: one segment of a URL, nothing that could leave it. The service's own
- * ids are UUIDs, with `rental-` before them for deployments.
- */
-export const Id = Schema.String.check(must(
-  (id) => /^[A-Za-z0-9_-]{1,128}$/.test(id),
-  "is not an id; allowed: 1 to 128 of A-Z, a-z, 0-9, _ and -"
-))
 
 const noNul = must((text: string) => !text.includes("\0"), "holds a NUL character; allowed: any other text")
 

@@ -1,3 +1,5 @@
+import { oneLine } from "./oneLine.ts"
+
 /**
  * The state of a deployment. `raw` keeps the service's own word, which differs between listing (`Active`) and asking for
  * one (`active`).
@@ -30,7 +32,8 @@ export const fromWire = (raw: string): DeploymentStatus => {
   if (raw === "Failed" || raw === "failed") {
     return { _tag: "Failed", raw, reason: "The service reports a failure and gives no cause; the last log lines may" }
   }
-  return { _tag: tags.get(raw) ?? "Unknown", raw }
+  const tag = tags.get(raw)
+  return tag === undefined ? { _tag: "Unknown", raw: oneLine(raw, 128) } : { _tag: tag, raw }
 }
 
 /** Whether nothing will come after this state. */

@@ -8,6 +8,8 @@ export interface SshAccess {
   readonly command: string
 }
 
+/** Longer than any name of a host and a user; what is longer could take the patterns long, too. */
+const longest = 512
 const hostPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/
 const userPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
 
@@ -24,6 +26,7 @@ const make = (parts: { host: string; port: number; username: string }): SshAcces
  * `host`, and `ssh user@host -p port`. The user defaults to `root`, the port to 22.
  */
 export const parse = (credentials: string): SshAccess | undefined => {
+  if (credentials.length > longest) return undefined
   const words = credentials.trim().split(/\s+/)
   if (words[0] === "ssh") return parseCommand(words.slice(1))
   return words.length === 1 ? parseAddress(words[0] ?? "") : undefined

@@ -1,9 +1,11 @@
+import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
@@ -95,8 +97,11 @@ export class FrameworkRefusals extends HttpApiMiddleware.Service<FrameworkRefusa
           Refusals.text(415, "Expected request with `Content-Type: application/json`")
         )
       }
+      if (Number(request.headers["content-length"] ?? 0) > Number(bodyLimit)) {
+        return yield* Refusals.toResponse(tooLarge)
+      }
       return yield* Effect.catchIf(
-        handler,
+        Effect.provideService(handler, HttpIncomingMessage.MaxBodySize, bodyLimit),
         (error: unknown): error is unhandled & HttpApiError.HttpApiSchemaError =>
           HttpApiError.HttpApiSchemaError.is(error),
         (error) => Effect.flatMap(Effect.orDie(request.text), (body) => Refusals.toResponse(refusalOf(error, body)))
@@ -104,6 +109,10 @@ export class FrameworkRefusals extends HttpApiMiddleware.Service<FrameworkRefusa
     })
   )
 }
+
+/** The framework's own limit. */
+const bodyLimit = ByteSize.mebibytes(2)
+const tooLarge = Refusals.text(413, "Failed to buffer the request body: length limit exceeded")
 
 const refusalOf = (error: HttpApiError.HttpApiSchemaError, body: string): Refusals.Refusal => {
   const words = error.cause.message

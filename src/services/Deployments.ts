@@ -415,9 +415,9 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
 
   const waitUntilRunning = Effect.fn("Deployments.waitUntilRunning")(function*(id: string, wait: WaitOptions = {}) {
     const operation = "Deployments.waitUntilRunning"
-    const { interval = "2 seconds", timeout = "15 minutes" } = wait
     yield* readWaitId(id)
     yield* readWaitOptions(wait)
+    const { interval = "2 seconds", timeout = "15 minutes" } = wait
     yield* Effect.annotateCurrentSpan("deployment", id)
     let lastSeen: DeploymentStatus | undefined
 
@@ -480,8 +480,8 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     }),
     status,
     stop,
-    logs: (id, log = {}) =>
-      logStream.follow(id, { ...log, follow: log.follow ?? false }).pipe(
+    logs: (id, log) =>
+      logStream.follow(id, { ...log, follow: log?.follow ?? false }).pipe(
         Stream.withSpan("Deployments.logs", { attributes: { deployment: id } })
       ),
     watch,

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -24,21 +25,31 @@ import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
 import type { AuthorizationError } from "../errors/AuthorizationError.ts"
-import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { InvalidResponse } from "../errors/InvalidResponse.ts"
 import type { NetworkError } from "../errors/NetworkError.ts"
 import type { RateLimited } from "../errors/RateLimited.ts"
 import { TimeoutError } from "../errors/TimeoutError.ts"
+import { oneLine } from "../schema/oneLine.ts"
+import { reasonLimit } from "../schema/wire/ErrorBody.ts"
 import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
 import { CallProgress } from "./CallProgress.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
-import { fromPublicRefusal, fromRefusal, fromTransport, readRefusal, type Refusal } from "./internal/Failure.ts"
+import {
+  fromPublicRefusal,
+  fromRefusal,
+  fromTransport,
+  readRefusal,
+  readRequestId,
+  type Refusal
+} from "./internal/Failure.ts"
 import { reader } from "./internal/Input.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
 import { readText, sendWith } from "./internal/Send.ts"
+import { withoutTokenOf } from "./internal/withoutToken.ts"
 
 /** What any call may fail with, whatever it does. */
 export type CallError =
@@ -113,7 +124,7 @@ export interface TransportOptions {
    * of the service makes a delay longer, up to 60 seconds, whatever the schedule says.
    */
   readonly retry?: Schedule.Schedule<unknown, CallError> | undefined
-  /** The most bytes of a reply that are read, after decompression. Default: 16 MiB. Logs are not bounded by it. */
+  /** The most bytes of a reply that are read, after decompression. Default: 8 MiB. Logs are not bounded by it. */
   readonly maxBodyBytes?: number | undefined
 }
 
@@ -155,6 +166,8 @@ export interface OpenReply {
   readonly contentType: string
   /** The service's own time when it answered, in milliseconds since 1970, where it says it. */
   readonly date?: number | undefined
+  /** Makes words of the body fit for an error: one line, cut, and without the token that was sent. */
+  readonly showable: (words: string) => string
   readonly body: Stream.Stream<Uint8Array, NetworkError>
 }
 
@@ -183,12 +196,14 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   const auth = yield* Auth
   const scope = yield* Effect.scope
   const baseUrl = yield* Effect.fromResult(BaseUrl.parse(options.baseUrl ?? BaseUrl.defaultBaseUrl))
-  yield* readLayerOptions({ timeout: options.timeout, maxBodyBytes: options.maxBodyBytes })
+  const { maxBodyBytes = 8 * 1024 * 1024 } = yield* readLayerOptions({
+    timeout: options.timeout,
+    maxBodyBytes: options.maxBodyBytes
+  })
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
   const timeoutMillis = (call: Request): number =>
     Duration.toMillis(call.timeout === undefined ? timeout : Duration.fromInputUnsafe(call.timeout))
   const budget = RetryBudget.make()
-  const maxBodyBytes = options.maxBodyBytes ?? 16 * 1024 * 1024
   const schedule = (options.retry ?? defaultRetrySchedule).pipe(
     Schedule.modifyDelay(({ duration, input }) => {
       const hint = "retryAfterMillis" in input ? input.retryAfterMillis ?? 0 : 0
@@ -198,7 +213,13 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
 
   const send = sendWith(http)
 
+  /** Throws at a path that would not be the one that was meant: no input of the services can make such a one. */
   const build = (call: Request): HttpClientRequest.HttpClientRequest => {
+    const { operation, path } = call
+    const problems = path.flatMap((segment, index) =>
+      isSegment(segment) ? [] : [{ field: `path[${index}]`, problem: notSegment }]
+    )
+    if (problems.length > 0) throw new ConfigurationError({ operation, problems })
     const request = HttpClientRequest.make(call.method)(
       `${baseUrl}/${call.path.map(encodeURIComponent).join("/")}`,
       { acceptJson: true }
@@ -239,9 +260,10 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   const discard = (response: HttpClientResponse.HttpClientResponse) =>
     Effect.raceFirst(Effect.ignore(Stream.runDrain(response.stream)), Effect.yieldNow)
 
+  /** Looks at the token here, whoever gave it: a header that cannot be sent would be shown in the error of the runtime. */
   const tokenFor = (operation: string) =>
     Effect.mapError(
-      auth.token,
+      Effect.filterOrFail(auth.token, isPrintable, () => unprintable),
       ({ code, kind, reason, remedy }) => new AuthenticationError({ operation, kind, reason, remedy, code })
     )
 
@@ -299,10 +321,10 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     return Result.isSuccess(value) ? value.success : yield* Effect.fail(
       new InvalidResponse({
         operation: call.operation,
-        reason: value.failure,
+        reason: withoutTokenOf(response)(value.failure),
         status: response.status,
         outcome: changes(call) ? "done" : "none",
-        requestId: response.headers["x-request-id"]?.slice(0, 128)
+        requestId: readRequestId(response)
       })
     )
   })
@@ -377,25 +399,17 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       )
     })
 
-  const client = http.pipe(
-    HttpClient.mapRequestEffect((request: HttpClientRequest.HttpClientRequest) =>
-      Effect.map(
-        tokenFor("Transport.client"),
-        (token) => withToken(HttpClientRequest.prependUrl(request, baseUrl), token)
+  const client = HttpClient.makeWith(
+    Effect.fnUntraced(function*(made: Effect.Effect<HttpClientRequest.HttpClientRequest>) {
+      const request = yield* made
+      const token = yield* tokenFor("Transport.client")
+      return yield* http.execute(withToken(request, token)).pipe(
+        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+        Effect.tap((response) => forgetToken(response.request)),
+        Effect.tapError((error) => forgetToken(error.request))
       )
-    ),
-    HttpClient.transformResponse(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })),
-    // Node prints an uncaught error with all that hangs on it, and the request holds the token.
-    HttpClient.transformResponse(Effect.mapError((error) =>
-      HttpClientError.isHttpClientError(error)
-        ? new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({
-            request: HttpClientRequest.setHeader(error.request, "authorization", "<redacted>"),
-            cause: error.reason.cause
-          })
-        })
-        : error
-    ))
+    }),
+    (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(HttpClientRequest.prependUrl(request, baseUrl))
   )
 
   const sendPublic: Sender<never> = (_operation, request) => send(request)
@@ -412,6 +426,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           const response = yield* head(call, progress, sendAuthenticated)
           progress.phase = "body"
           if (response.status !== 200) return yield* refuse(call, response, mayHaveRun, fromRefusal)
+          const hide = withoutTokenOf(response)
           let read = false
           yield* Effect.addFinalizer(() => read ? Effect.void : discard(response))
           const bytes = Stream.suspend(() => {
@@ -420,8 +435,9 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           })
           return {
             status: response.status,
-            contentType: response.headers["content-type"] ?? "",
+            contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),
             date: parseDate(response.headers["date"]),
+            showable: (words) => oneLine(hide(words), reasonLimit),
             body: Stream.catchIf(bytes, HttpClientError.isHttpClientError, (error) =>
               error.reason._tag === "EmptyBodyError"
                 ? Stream.empty
@@ -443,6 +459,29 @@ interface Attempt {
   readonly mayHaveRun: boolean
 }
 
+const isPrintable = (token: Redacted.Redacted): boolean => /^[\x21-\x7e]+$/.test(Redacted.value(token))
+
+const unprintable = new AuthenticationError({
+  operation: "Auth.token",
+  kind: "missing",
+  reason: "the token is empty, or holds a character that a header cannot carry",
+  remedy: "Give printable ASCII, as the service gave it out."
+})
+
+/** A dot segment changes the path however it is encoded; half of a character cannot be encoded at all. */
+const isSegment = (segment: string): boolean => !/^\.{0,2}$|\p{Cs}/u.test(segment)
+
+const notSegment = "is not one segment of a path; allowed: text that is not empty, and neither . nor .."
+
+/**
+ * Takes the token off a request that was sent. Errors and responses hold their request, and Node prints every property
+ * of an error that nobody catches.
+ */
+const forgetToken = (sent: HttpClientRequest.HttpClientRequest): Effect.Effect<void> =>
+  Effect.sync(() => {
+    Object.defineProperty(sent, "headers", { value: Headers.remove(sent.headers, "authorization"), enumerable: true })
+  })
+
 const changes = (call: Request): boolean => call.method !== "GET"
 
 /**
@@ -457,8 +496,31 @@ const parseDate = (header: string | undefined): number | undefined => {
   return Number.isNaN(millis) ? undefined : millis
 }
 
+/** How deep the JSON of a reply may nest. The service's own is 6 deep. */
+const maxDepth = 64
+
+const isDeeper = (json: string, limit: number): boolean => {
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    switch (json.charCodeAt(at)) {
+      case 0x22:
+        while (++at < json.length && json.charCodeAt(at) !== 0x22) if (json.charCodeAt(at) === 0x5c) at++
+        break
+      case 0x5b:
+      case 0x7b:
+        if (++depth > limit) return true
+        break
+      case 0x5d:
+      case 0x7d:
+        depth--
+    }
+  }
+  return false
+}
+
 const parseJson = (text: string): Result.Result<unknown, string> => {
   if (text === "") return Result.succeed(undefined)
+  if (isDeeper(text, maxDepth)) return Result.fail(`the body is nested deeper than ${maxDepth}`)
   return Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
 }
 
@@ -467,5 +529,5 @@ export const decodeWith = <S extends Schema.ConstraintDecoder<unknown, never>>(
   schema: S
 ): (body: unknown) => Result.Result<S["Type"], string> => {
   const decode = Schema.decodeUnknownResult(schema)
-  return (body) => Result.mapError(decode(body), (error) => error.message.replace(/\s+/g, " ").slice(0, 500))
+  return (body) => Result.mapError(decode(body), (error) => oneLine(error.message, 500))
 }

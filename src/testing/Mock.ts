@@ -129,7 +129,10 @@ export const transport = (given: Partial<Transport["Service"]>): Layer.Layer<Tra
       request: () => absent("request", "(call) => Effect.fromResult(call.decode({ ... }))"),
       requestPublic: () => absent("requestPublic", "(call) => Effect.fromResult(call.decode({ ... }))"),
       open: () =>
-        absent("open", "() => Effect.succeed({ status: 200, contentType: \"text/event-stream\", body: Stream.empty })"),
+        absent(
+          "open",
+          "() => Effect.succeed({ status: 200, contentType: \"text/event-stream\", showable: (words) => words, body: Stream.empty })"
+        ),
       timeout: Duration.seconds(60),
       client: HttpClient.makeWith<never, never, HttpClientError.HttpClientError | AuthenticationError, never>(
         () => absent("client", "HttpClient.make((request) => ...)"),

@@ -32,6 +32,7 @@ const reply = (body: Body, more: Partial<OpenReply> = {}): OpenReply => ({
   status: 200,
   contentType: "text/event-stream",
   date: Date.UTC(2025, 8, 20, 13),
+  showable: (words) => words,
   body: typeof body === "string" ? bytes(body) : body,
   ...more
 })

@@ -98,6 +98,7 @@ export class FakeLog {
       status: 200,
       contentType: "text/event-stream",
       date: Number(this.now / 1_000_000_000n) * 1000,
+      showable: (words) => words,
       body: end === "end" ? body : Stream.concat(body, Stream.fail(reset))
     }
   }

@@ -1,5 +1,6 @@
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { oneLine } from "../oneLine.ts"
 
 /** The body of most failures: the service's own error type. Other failures have text, HTML or nothing. */
 export const ErrorEnvelope = Schema.Struct({
@@ -23,19 +24,20 @@ export interface ErrorWords {
 
 /**
  * Reads the body of a failure in each shape that occurs: the envelope, an `error` that is text, plain text, a proxy's
- * HTML, and nothing.
+ * HTML, and nothing. `hide` takes out of it what must not be shown.
  */
-export const parseErrorBody = (body: string): ErrorWords => {
+export const parseErrorBody = (body: string, hide: (words: string) => string = (words) => words): ErrorWords => {
+  const cut = (words: string) => oneLine(hide(words), reasonLimit)
   const parsed = parseJson(body)
   if (Predicate.isObject(parsed)) {
     const { error, message } = parsed as { readonly error?: unknown; readonly message?: unknown }
     if (Predicate.isObject(error)) {
       const inner = error as { readonly code?: unknown; readonly message?: unknown }
-      return { code: text(inner.code), reason: cut(text(inner.message) ?? "") }
+      return { code: codeOf(hide(text(inner.code) ?? "")), reason: cut(text(inner.message) ?? "") }
     }
     if (Predicate.isString(error)) {
       return /^[A-Z][A-Z0-9_]+$/.test(error)
-        ? { code: error.slice(0, 128), reason: cut(text(message) ?? "") }
+        ? { code: codeOf(hide(error)), reason: cut(text(message) ?? "") }
         : { code: undefined, reason: cut([error, text(message)].filter(Predicate.isNotUndefined).join(": ")) }
     }
   }
@@ -53,10 +55,8 @@ const parseJson = (body: string): unknown => {
 
 const text = (value: unknown): string | undefined => Predicate.isString(value) && value !== "" ? value : undefined
 
-const withoutTags = (html: string): string => /<title>([^<]*)/i.exec(html)?.[1] ?? html.replace(/<[^>]*>/g, " ")
+/** A code is a word; anything else is none. */
+const codeOf = (code: string): string | undefined => /^[\w.-]{1,128}$/.test(code) ? code : undefined
 
-/** One line, without control characters, that ends before half of a character would stand alone. */
-const cut = (words: string): string => {
-  const line = words.replace(/[\p{Cc}\s]+/gu, " ").trim()
-  return line.length <= reasonLimit ? line : line.slice(0, reasonLimit).replace(/[\uD800-\uDBFF]$/, "")
-}
+// A tag ends before the next one begins: otherwise many that never end would take time without end.
+const withoutTags = (html: string): string => /<title>([^<]*)/i.exec(html)?.[1] ?? html.replace(/<[^<>]*>/g, " ")

@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import { type Executor, parseLocation } from "../Executor.ts"
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
+import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
 import { count, countFromString, maybe } from "./fields.ts"
 
@@ -27,7 +28,7 @@ export const NetworkSpeedWire = snakeKeys(Schema.Struct({
 
 /** A machine; `network_speed` is absent where it is not known, `location` null. */
 const ExecutorWire = snakeKeys(Schema.Struct({
-  id: Schema.String,
+  id: Id,
   gpuSpecs: Schema.Array(GpuSpecWire),
   cpuSpecs: CpuSpecWire,
   location: maybe(Schema.String),

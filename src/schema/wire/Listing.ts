@@ -2,6 +2,12 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { InvalidItem, Listing } from "../Listing.ts"
+import { oneLine } from "../oneLine.ts"
+
+/** The longest list that is read. */
+const maxItems = 100_000
+
+const isCount = (total: unknown): total is number => Number.isSafeInteger(total) && Number(total) >= 0
 
 /** How the items of a list are read. */
 export interface ItemReader<Wire, A> {
@@ -24,16 +30,17 @@ export const decodeListing = <S extends Schema.ConstraintDecoder<unknown, never>
     const reply = Predicate.isObject(body) ? body : {}
     const raw = key === undefined ? body : reply[key]
     if (!Array.isArray(raw)) return Result.fail(`the body has no list${key === undefined ? "" : ` "${key}"`}`)
+    if (raw.length > maxItems) return Result.fail(`the list has more than ${maxItems} items`)
     const items: Array<A> = []
     const invalid: Array<InvalidItem> = []
     raw.forEach((one: unknown, index) => {
       const result = decode(one)
       if (Result.isSuccess(result)) return items.push(toDomain(result.success))
       const id = idOf(one)
-      const problem = result.failure.message.replace(/\s+/g, " ").slice(0, 500)
-      return invalid.push({ index, id: Predicate.isString(id) ? id.slice(0, 128) : undefined, problem })
+      const problem = oneLine(result.failure.message, 500)
+      return invalid.push({ index, id: Predicate.isString(id) ? oneLine(id, 128) : undefined, problem })
     })
     const total = reply["total_count"]
-    return Result.succeed({ items, invalid, totalCount: Predicate.isNumber(total) ? total : raw.length })
+    return Result.succeed({ items, invalid, totalCount: isCount(total) ? total : raw.length })
   }
 }

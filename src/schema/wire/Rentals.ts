@@ -5,6 +5,7 @@ import type { Deployment } from "../Deployment.ts"
 import type { DeploymentRequest } from "../DeploymentRules.ts"
 import * as DeploymentStatus from "../DeploymentStatus.ts"
 import { parseLocation } from "../Executor.ts"
+import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
 import type { ListFilters } from "../ListFilters.ts"
 import * as SshAccess from "../SshAccess.ts"
@@ -61,7 +62,7 @@ export const StartRentalRequest = snakeKeys(Schema.Struct({
 
 /** The reply of `POST /rentals`, as the service writes it. */
 export const StartRentalReply = snakeKeys(Schema.Struct({
-  rentalId: Schema.String,
+  rentalId: Id,
   sshCredentials: maybe(Schema.String),
   containerInfo: maybe(snakeKeys(Schema.Struct({
     containerId: maybe(Schema.String),
@@ -77,14 +78,14 @@ export const StartRentalReply = snakeKeys(Schema.Struct({
  * not fit is left out, part by part.
  */
 export const StartRentalReplyRead = Schema.Struct({
-  rental_id: Schema.String,
+  rental_id: Id,
   ssh_credentials: Schema.optionalKey(Schema.Unknown),
   container_info: Schema.optionalKey(Schema.Unknown)
 })
 
 /** The reply of `GET /rentals/{id}`: `ssh_credentials` is left out, not null, where there is none. */
 export const RentalReply = snakeKeys(Schema.Struct({
-  rentalId: Schema.String,
+  rentalId: Id,
   status: Schema.String,
   executor: maybe(snakeKeys(Schema.Struct({
     id: Schema.String,
@@ -100,7 +101,7 @@ export const RentalReply = snakeKeys(Schema.Struct({
 
 /** An item of `GET /rentals`. */
 export const RentalItemWire = snakeKeys(Schema.Struct({
-  rentalId: Schema.String,
+  rentalId: Id,
   executorId: maybe(Schema.String),
   containerId: maybe(Schema.String),
   state: Schema.String,

@@ -18,7 +18,7 @@ export const parse = (text: string, field = "baseUrl"): Result.Result<string, Co
 const problemOf = (text: string): string | undefined => {
   if (!URL.canParse(text)) return "is not a URL; allowed: one such as https://api.basilica.ai"
   const { hash, hostname, password, protocol, search, username } = new URL(text)
-  if (protocol !== "https:" && protocol !== "http:") return `has the scheme ${protocol}; allowed: https:`
+  if (protocol !== "https:" && protocol !== "http:") return "has another scheme; allowed: https:"
   if (protocol === "http:" && !isLoopback(hostname)) {
     return "is not encrypted; allowed: https:, and http: to localhost, 127.0.0.0/8 or [::1] alone"
   }

@@ -16,6 +16,7 @@ import { NetworkError } from "../../errors/NetworkError.ts"
 import type { Outcome, Phase } from "../../errors/Outcome.ts"
 import { RateLimited } from "../../errors/RateLimited.ts"
 import { parseErrorBody } from "../../schema/wire/ErrorBody.ts"
+import { withoutTokenOf } from "./withoutToken.ts"
 
 /** A reply that says no. */
 export interface Refusal {
@@ -40,16 +41,25 @@ export const readRefusal = (
     operation,
     scope,
     status: response.status,
-    ...parseErrorBody(body),
-    requestId: response.headers["x-request-id"]?.slice(0, 128),
+    ...parseErrorBody(body, withoutTokenOf(response)),
+    requestId: readRequestId(response),
     retryAfterMillis: retryAfter(response.headers["retry-after"], now)
   }))
+
+/** The id that the service gave to the request, where it has the look of one. */
+export const readRequestId = (response: HttpClientResponse.HttpClientResponse): string | undefined => {
+  const id = withoutTokenOf(response)(response.headers["x-request-id"] ?? "")
+  return /^[\x21-\x7e]{1,128}$/.test(id) ? id : undefined
+}
+
+/** Nobody means to be asked again after more than a day. */
+const longestWait = 24 * 60 * 60_000
 
 const retryAfter = (header: string | undefined, now: number): number | undefined => {
   const parsed = header === undefined ? undefined : Headers.parseRetryAfter(header)
   return parsed === undefined || Result.isFailure(parsed)
     ? undefined
-    : Duration.toMillis(Headers.retryAfterDelay(parsed.success, now))
+    : Math.min(longestWait, Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)))
 }
 
 /** What any authenticated call may answer. */

@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { ConfigurationError, type ConfigurationProblem } from "../../errors/ConfigurationError.ts"
-import { Id } from "../../schema/DeploymentRules.ts"
+import { Id } from "../../schema/Id.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
@@ -38,6 +38,9 @@ export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
 export const readId = (operation: string): (id: unknown) => Effect.Effect<string, ConfigurationError> =>
   reader(operation, Id, "id")
 
+/** Nobody reads more. */
+const mostProblems = 100
+
 const problems = (
   errors: ReadonlyArray<Schema.SchemaError>,
   root: string
@@ -47,7 +50,7 @@ const problems = (
     const field = fieldName(path ?? [], root)
     if (!byField.has(field)) byField.set(field, wording(message))
   }
-  return [...byField].map(([field, problem]) => ({ field, problem }))
+  return [...byField].slice(0, mostProblems).map(([field, problem]) => ({ field, problem }))
 }
 
 /** Effect's own wording says what it expected alone. */
@@ -62,5 +65,7 @@ const fieldName = (path: Path, root: string): string =>
   path.reduce<string>((name, part) => {
     const key = typeof part === "object" ? part.key : part
     if (typeof key === "number" || /^\d+$/.test(String(key))) return `${name}[${String(key)}]`
+    // A name that is none of ours may be a secret that stands in the wrong place.
+    if (!/^[A-Za-z_$][\w$-]{0,47}$/.test(String(key))) return `${name}[...]`
     return name === "" ? String(key) : `${name}.${String(key)}`
   }, "") || root

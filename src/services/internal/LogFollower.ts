@@ -147,7 +147,8 @@ export const follower = Effect.fnUntraced(function*(
       operation,
       position,
       replay: new Replay(position, tail === undefined, connectedAt),
-      onGap
+      onGap,
+      showable: reply.showable
     })
     const pull: BodyPull = yield* Scope.provide(Stream.toPull(reply.body), own)
     const body = waits ? yield* watched(pull, own) : unwatched(pull)
@@ -265,7 +266,13 @@ export const follower = Effect.fnUntraced(function*(
     if (reply === undefined) return false
     const connectedAt = reply.date ?? clock.currentTimeMillisUnsafe()
     const own = new LogPosition({ version: 1, id, streams: [] })
-    const reader = new LogReader({ operation, position: own, replay: new Replay(own, false, connectedAt), onGap })
+    const reader = new LogReader({
+      operation,
+      position: own,
+      replay: new Replay(own, false, connectedAt),
+      onGap,
+      showable: reply.showable
+    })
     let misses = false
     yield* Stream.runForEachArray(Stream.take(reply.body, 100), (chunks) =>
       Effect.sync(() => {

@@ -27,6 +27,8 @@ export interface LogReaderOptions {
   readonly position: LogPosition
   readonly replay: Replay
   readonly onGap: "fail" | "continue"
+  /** Makes words of the service fit for an error. */
+  readonly showable: (words: string) => string
 }
 
 /** The most streams that a log may have; there are two. */
@@ -96,7 +98,7 @@ export class LogReader {
       this.stop = new ApiError({
         operation: this.#options.operation,
         status: 200,
-        reason: event.message.slice(0, 2048),
+        reason: this.#options.showable(event.message),
         retryable: true,
         outcome: "none"
       })

@@ -10,6 +10,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
+import { ByteBuffer } from "./ByteBuffer.ts"
 
 /** Sends once. No redirect is followed by any fetch, and no trace header leaves for a service that is not the user's own. */
 export const sendWith = (http: HttpClient.HttpClient) =>
@@ -31,33 +32,15 @@ export const readText = (
   response: HttpClientResponse.HttpClientResponse,
   limit: number
 ): Effect.Effect<string, HttpClientError.HttpClientError | "too large"> => {
-  let size = 0
-  const chunks: Array<Uint8Array> = []
+  const body = new ByteBuffer(limit)
   return response.stream.pipe(
-    Stream.runForEachArray((arrays) => {
-      for (const bytes of arrays) {
-        size += bytes.length
-        chunks.push(bytes)
-      }
-      return size <= limit ? Effect.void : Effect.fail("too large" as const)
-    }),
+    Stream.runForEachArray((arrays) =>
+      arrays.every((bytes) => body.add(bytes)) ? Effect.void : Effect.fail("too large" as const)
+    ),
     Effect.catchIf(isEmptyBody, () => Effect.void),
-    Effect.map(() => decodeText(chunks, size))
+    Effect.map(() => body.toString())
   )
 }
 
 const isEmptyBody = (error: unknown): error is HttpClientError.HttpClientError =>
   HttpClientError.isHttpClientError(error) && error.reason._tag === "EmptyBodyError"
-
-const decodeText = (chunks: ReadonlyArray<Uint8Array>, size: number): string => {
-  const [first] = chunks
-  if (first === undefined) return ""
-  if (chunks.length === 1) return new TextDecoder().decode(first)
-  const all = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    all.set(chunk, offset)
-    offset += chunk.length
-  }
-  return new TextDecoder().decode(all)
-}

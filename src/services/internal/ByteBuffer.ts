@@ -1,0 +1,48 @@
+const segmentSize = 64 * 1024
+/** What is smaller than this is copied: on its own it could cost more than what is in it. */
+const small = 4 * 1024
+
+/** Collects bytes for a text, up to a limit. */
+export class ByteBuffer {
+  readonly #segments: Array<Uint8Array> = []
+  readonly #limit: number
+  /** Where small pieces are copied together, and how much of it is full. */
+  #open = new Uint8Array(0)
+  #used = 0
+  #size = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Whether they were taken: not if there are more than the limit allows. */
+  add(bytes: Uint8Array): boolean {
+    this.#size += bytes.length
+    if (!(this.#size <= this.#limit)) return false
+    if (bytes.length >= small) {
+      this.#close()
+      this.#segments.push(bytes)
+      return true
+    }
+    if (this.#used + bytes.length > this.#open.length) {
+      this.#close()
+      this.#open = new Uint8Array(segmentSize)
+    }
+    this.#open.set(bytes, this.#used)
+    this.#used += bytes.length
+    return true
+  }
+
+  /** The whole as text; what is not UTF-8 is replaced. */
+  toString(): string {
+    this.#close()
+    const decoder = new TextDecoder()
+    return this.#segments.map((segment) => decoder.decode(segment, { stream: true })).join("") + decoder.decode()
+  }
+
+  #close(): void {
+    if (this.#used > 0) this.#segments.push(this.#open.subarray(0, this.#used))
+    this.#open = this.#open.subarray(this.#used)
+    this.#used = 0
+  }
+}

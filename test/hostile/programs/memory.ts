@@ -1,0 +1,57 @@
+// Makes each call of the attack against the server, and says by how much the memory of this process grew at most.
+import { Basilica, Deployments, Executors } from "basilica-sdk"
+import { Effect, Exit, Layer, Schedule, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
+import process from "node:process"
+
+const [url = "", transport = "", ...attacks] = process.argv.slice(2)
+
+const services = (name: string) => {
+  const options = { baseUrl: `${url}/${name}`, token: "secret-token-1", timeout: "20 seconds" } as const
+  const client = Basilica.layerHttpClient({ ...options, retry: Schedule.recurs(0) })
+  return transport === "fetch" ? Layer.provide(client, FetchHttpClient.layer) : Basilica.layer({
+    ...options,
+    retry: Schedule.recurs(0)
+  })
+}
+
+interface Failure {
+  readonly _tag: string
+  readonly message: string
+}
+
+const call = (name: string) => {
+  const list = Executors.use((_) => _.listAvailable())
+  const logs = Stream.runDrain(
+    Stream.unwrap(Deployments.useSync((_) => _.logs("rental-1", { follow: true, maxReconnects: 0 })))
+  )
+  const attacked: Effect.Effect<unknown, Failure, Basilica.Services> = name.startsWith("log") ? logs : list
+  return Effect.runPromiseExit(Effect.provide(attacked, services(name)))
+}
+
+let peak = 0
+const look = () => peak = Math.max(peak, process.memoryUsage.rss())
+setInterval(look, 2).unref()
+const collect = (globalThis as { gc?: () => void }).gc
+
+for (let round = 0; round < 20; round++) {
+  await call("good")
+  await call("log-good")
+}
+collect?.()
+
+const grown: Record<string, readonly [number, string]> = {}
+for (const name of attacks) {
+  collect?.()
+  const before = process.memoryUsage.rss()
+  peak = before
+  const exit = await call(name)
+  look()
+  const how = Exit.isSuccess(exit) ?
+    "success" :
+    exit.cause.reasons.map((reason) =>
+      reason._tag === "Fail" ? `${reason.error._tag}: ${reason.error.message}` : reason._tag
+    ).join()
+  grown[name] = [peak - before, how]
+}
+console.log(JSON.stringify(grown))
