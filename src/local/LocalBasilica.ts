@@ -16,8 +16,10 @@ import * as Path from "node:path"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { BasilicaApi } from "../server/BasilicaApi.ts"
 import * as BasilicaServer from "../server/BasilicaServer.ts"
+import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
 import { Rentals } from "../server/Rentals.ts"
 import { type Tenant, Tenants } from "../server/Tenants.ts"
+import { TokenSigner } from "../server/TokenSigner.ts"
 import * as Guard from "./Guard.ts"
 import { loopback } from "./PortForward.ts"
 import * as ProcessRuntime from "./ProcessRuntime.ts"
@@ -69,6 +71,8 @@ export class LocalBasilica extends Context.Service<LocalBasilica, {
   readonly url: string
   /** The token of the first tenant, new at each start. */
   readonly token: Redacted.Redacted
+  /** The options of the SDK to sign in here: for `Auth.deviceLogin`, and for whoever renews a sign-in. */
+  readonly signIn: LocalSignIn
   /** Those who may use the server, who see nothing of each other's rentals. */
   readonly tenants: ReadonlyArray<Tenant>
   /** What still runs, of all tenants: to prove that a program has left nothing behind. */
@@ -78,14 +82,20 @@ export class LocalBasilica extends Context.Service<LocalBasilica, {
   static readonly layer = (options: LocalBasilicaOptions = {}): Layer.Layer<LocalBasilica, ConfigurationError> =>
     Layer.unwrap(Effect.map(directory(options.directory), (path) =>
       Layer.effect(LocalBasilica, make).pipe(
-        Layer.provide(HttpRouter.serve(
-          Layer.mergeAll(BasilicaServer.routes(options), docs, Guard.layer({ cors: options.cors ?? [] })),
-          { disableLogger: true, disableListenLog: true, routerConfig: BasilicaServer.routerConfig }
-        )),
+        Layer.provide(Layer.unwrap(HttpServer.HttpServer.useSync(({ address }) =>
+          HttpRouter.serve(
+            Layer.mergeAll(
+              BasilicaServer.routes({ ...options, url: HttpServer.formatAddress(address) }),
+              docs,
+              Guard.layer({ cors: options.cors ?? [] })
+            ),
+            { disableLogger: true, disableListenLog: true, routerConfig: BasilicaServer.routerConfig }
+          )
+        ))),
         Layer.provide([
           server(options.port ?? 0),
           ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace }),
-          SecureRandom.layerWebCrypto
+          Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
         ])
       )))
 }
@@ -94,6 +104,7 @@ const make = Effect.gen(function*() {
   const { address } = yield* HttpServer.HttpServer
   const rentals = yield* Rentals
   const { tenants } = yield* Tenants
+  const { signIn } = yield* IdentityProvider
   const [first] = tenants
   if (first === undefined) return yield* invalid("tenants", "is 0; allowed: 1 or more")
   // Before the server goes, so that those who follow a log see it end.
@@ -110,6 +121,7 @@ const make = Effect.gen(function*() {
   return LocalBasilica.of({
     url: HttpServer.formatAddress(address),
     token: first.token,
+    signIn,
     tenants,
     running: Effect.map(
       rentals.running,

@@ -45,24 +45,31 @@ const command = Command.make("basilica-local", {
     Flag.withDescription("How many tenants there are, each with a token of its own"),
     Flag.withDefault(1)
   ),
+  deviceSignIn: Flag.Boolean("device-sign-in").pipe(
+    Flag.withDescription("Programs can be signed in at /activate, which asks for no password"),
+    Flag.withDefault(false)
+  ),
   cors: Flag.String("cors").pipe(
     Flag.withDescription("An origin whose web pages may use the server, such as http://localhost:5173"),
     Flag.atLeast(0)
   )
-}, ({ cors, directory, executors, port, tenants }) =>
+}, ({ cors, deviceSignIn, directory, executors, port, tenants }) =>
   Effect.gen(function*() {
     const basilica = yield* LocalBasilica
     const lines = basilica.tenants.map(({ name, token }, index) => {
       const line = `export BASILICA_API_URL=${basilica.url} BASILICA_API_TOKEN=${Redacted.value(token)}`
       return index === 0 ? line : `# ${name}: ${line}`
     })
-    yield* Console.log([`# Basilica on this machine; its documentation: ${basilica.url}/docs`, ...lines].join("\n"))
+    const about = `# Basilica on this machine; its documentation: ${basilica.url}/docs`
+    const signIn = `# to sign in instead: export BASILICA_API_URL=${basilica.url} BASILICA_AUTH0_DOMAIN=${basilica.url}`
+    yield* Console.log([about, ...lines, ...(deviceSignIn ? [signIn] : [])].join("\n"))
     return yield* Effect.never
   }).pipe(
     Effect.provide(LocalBasilica.layer({
       port,
       tenants,
       cors,
+      deviceSignIn,
       directory: Option.getOrUndefined(directory),
       executors: Option.getOrUndefined(executors)
     }))

@@ -10,3 +10,10 @@ export interface SignInOptions {
   /** What the tokens are for. Environment: `BASILICA_AUTH0_AUDIENCE`. Default: `https://api.basilica.ai/`. */
   readonly audience?: string | undefined
 }
+
+/** What is signed in at where nothing else is said: Basilica's own service, as the official command line. */
+export const signInDefaults = {
+  domain: "dev-ndynjuhl74mrh162.us.auth0.com",
+  clientId: "CVwgCKL9MT5txAGRLCUQu89rvKXAwOVB",
+  audience: "https://api.basilica.ai/"
+} as const

@@ -9,12 +9,14 @@ import { BasilicaApi } from "./BasilicaApi.ts"
 import { type CatalogExecutor, defaultExecutors } from "./ExecutorCatalog.ts"
 import * as Gates from "./Gates.ts"
 import * as Handlers from "./Handlers.ts"
+import { IdentityProvider, type IdentityProviderOptions } from "./IdentityProvider.ts"
 import * as Refusals from "./Refusals.ts"
 import { Rentals } from "./Rentals.ts"
+import * as SignInRoutes from "./SignInRoutes.ts"
 import { Tenants } from "./Tenants.ts"
 
 /** What the server can be told. */
-export interface BasilicaServerOptions {
+export interface BasilicaServerOptions extends IdentityProviderOptions {
   /** The machines to rent. Default: six, with and without GPUs. */
   readonly executors?: ReadonlyArray<CatalogExecutor> | undefined
   /** How many tenants there are, each with a token of its own. Default: 2. */
@@ -42,12 +44,14 @@ const unmapped = HttpRouter.use(Effect.fnUntraced(function*(router) {
 }))
 
 /**
- * The whole API as routes, and `/openapi.json` beside them, over whatever runs the containers. It needs no particular
- * platform: time is the `Clock`, chance is `Random` and `SecureRandom`, and state is in memory.
+ * The whole API as routes, with `/openapi.json` and the routes of the sign-in service beside them, over whatever runs the
+ * containers. It needs no particular platform: time is the `Clock`, chance is `Random` and `SecureRandom`, and state is in
+ * memory. `url` is where it is reached, which its tokens name as their issuer.
  */
-export const routes = (options: BasilicaServerOptions = {}) =>
-  Layer.merge(
+export const routes = ({ url, ...options }: BasilicaServerOptions & { readonly url: string }) =>
+  Layer.mergeAll(
     HttpApiBuilder.layer(BasilicaApi, { openapiPath: "/openapi.json" }),
+    SignInRoutes.layer,
     unmapped
   ).pipe(
     Layer.provide([
@@ -63,6 +67,11 @@ export const routes = (options: BasilicaServerOptions = {}) =>
       Gates.Owned.layer
     ]),
     Layer.provideMerge(Rentals.layer({ executors: options.executors ?? defaultExecutors })),
-    Layer.provideMerge(Tenants.layer({ count: options.tenants ?? 2 })),
+    Layer.provideMerge(Tenants.layer),
+    Layer.provideMerge(IdentityProvider.layer({
+      ...options,
+      url,
+      people: Array.from({ length: options.tenants ?? 2 }, (_, index) => `tenant-${index + 1}`)
+    })),
     Layer.provide(HttpServer.layerServices)
   )

@@ -8,14 +8,17 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type { ApiKeyItemWire } from "../schema/wire/ApiKeys.ts"
+import { IdentityProvider, type SignInTokens } from "./IdentityProvider.ts"
 import * as Refusals from "./Refusals.ts"
 import * as WireTime from "./WireTime.ts"
 
 /** One who uses the service, and sees nothing of the others. */
 export interface Tenant {
   readonly name: string
-  /** The token of a person: it stands in the place of the JWT that the real service takes, and may manage keys. */
+  /** An access token for years. It is that of a person, so it may manage API keys. */
   readonly token: Redacted.Redacted
+  /** A sign-in, as a program has it after `Auth.deviceLogin`. Its refresh token is good for one use. */
+  readonly tokens: SignInTokens
 }
 
 /** Who calls, and what the call may do. */
@@ -36,7 +39,6 @@ interface ApiKey {
   readonly lastUsedAt: string | null
 }
 
-const allScopes: ReadonlyArray<string> = ["rentals:*", "executors:list", "keys:create", "keys:list", "keys:revoke"]
 const maxKeys = 10
 
 /** Those who use the service, their tokens and their API keys. */
@@ -55,28 +57,22 @@ export class Tenants extends Context.Service<Tenants, {
   /** Revokes a key of the caller. */
   revokeKey(caller: Caller, name: string): Effect.Effect<void, Refusals.Refusal>
 }>()("basilica-sdk/server/Tenants") {
-  /** Tenants with a random token each, called `tenant-1` and so on. */
-  static readonly layer = (
-    options: { readonly count: number }
-  ): Layer.Layer<Tenants, never, SecureRandom.SecureRandom> =>
-    Layer.effect(
-      Tenants,
-      Effect.gen(function*() {
-        const random = yield* SecureRandom.SecureRandom
-        const tenants = yield* Effect.forEach(
-          Array.from({ length: options.count }, (_, index) => `tenant-${index + 1}`),
-          (name) =>
-            Effect.map(random.randomBytes(32), (bytes): Tenant => ({
-              name,
-              token: Redacted.make(`local_${Base64Url.encode(bytes)}`, { label: name })
-            }))
-        )
-        return yield* make(tenants)
-      })
-    )
+  /** Tenants for all who can sign in. */
+  static readonly layer: Layer.Layer<Tenants, never, SecureRandom.SecureRandom | IdentityProvider> = Layer.effect(
+    Tenants,
+    Effect.gen(function*() {
+      const provider = yield* IdentityProvider
+      const tenants = yield* Effect.forEach(
+        provider.people,
+        (name) =>
+          Effect.all({ name: Effect.succeed(name), token: provider.tokenOf(name), tokens: provider.tokensOf(name) })
+      )
+      return yield* make(tenants, provider)
+    })
+  )
 }
 
-const make = Effect.fnUntraced(function*(tenants: ReadonlyArray<Tenant>) {
+const make = Effect.fnUntraced(function*(tenants: ReadonlyArray<Tenant>, provider: IdentityProvider["Service"]) {
   const random = yield* SecureRandom.SecureRandom
   const keys = yield* Ref.make<ReadonlyArray<ApiKey>>([])
 
@@ -90,9 +86,8 @@ const make = Effect.fnUntraced(function*(tenants: ReadonlyArray<Tenant>) {
       yield* Ref.update(keys, (all) => all.map((one) => one.kid === key.kid ? { ...one, lastUsedAt: now } : one))
       return { tenant: key.tenant, scopes: key.scopes, human: false }
     }
-    const tenant = tenants.find((one) => sameSecret(Redacted.value(one.token), token))
-    if (tenant === undefined) return yield* Refusals.unauthenticated("Invalid token")
-    return { tenant: tenant.name, scopes: allScopes, human: true }
+    const { person, scopes } = yield* provider.verify(token)
+    return { tenant: person, scopes, human: true }
   })
 
   const createKey = Effect.fnUntraced(

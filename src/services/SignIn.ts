@@ -1,7 +1,7 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { ConfigurationError, type ConfigurationProblem } from "../errors/ConfigurationError.ts"
-import type { SignInOptions } from "../schema/SignInOptions.ts"
+import { signInDefaults as defaults, type SignInOptions } from "../schema/SignInOptions.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import { isPrintable } from "./internal/Token.ts"
 
@@ -11,12 +11,6 @@ export interface SignInSettings {
   readonly issuer: string
   readonly clientId: string
   readonly audience: string
-}
-
-const defaults = {
-  domain: "dev-ndynjuhl74mrh162.us.auth0.com",
-  clientId: "CVwgCKL9MT5txAGRLCUQu89rvKXAwOVB",
-  audience: "https://api.basilica.ai/"
 }
 
 const environment = Config.all({

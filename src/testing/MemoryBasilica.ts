@@ -12,7 +12,9 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { type BasilicaServerOptions, routerConfig, routes } from "../server/BasilicaServer.ts"
 import { ContainerRuntime, type ContainerSpec } from "../server/ContainerRuntime.ts"
+import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
 import { type Tenant, Tenants } from "../server/Tenants.ts"
+import { TokenSigner } from "../server/TokenSigner.ts"
 import { ApiKeys } from "../services/ApiKeys.ts"
 import { Auth } from "../services/Auth.ts"
 import { Deployments, type DeploymentsOptions } from "../services/Deployments.ts"
@@ -21,6 +23,7 @@ import { Health } from "../services/Health.ts"
 import { LogStream } from "../services/LogStream.ts"
 import { Transport, type TransportOptions } from "../services/Transport.ts"
 import * as MemoryRuntime from "./internal/MemoryRuntime.ts"
+import * as PlainSigner from "./internal/PlainSigner.ts"
 import type { Program } from "./Program.ts"
 
 /** Options of {@link MemoryBasilica.layerServer}. */
@@ -42,7 +45,8 @@ type Services = Auth | Transport | Health | Executors | Deployments | LogStream 
  * the service's own statuses, bodies and log format. No network, no process and no waiting: time is the `Clock`, so with
  * `TestClock` ten minutes pass in milliseconds.
  *
- * Every layer that is built has a world of its own. Ids and tokens are the same in each; which machine the service
+ * Every layer that is built has a world of its own. Ids and tokens are the same in each that is built at the same time of
+ * the `Clock`; their signatures protect nothing. Which machine the service
  * chooses is left to `Random`. A defect inside, such as a `program` that throws, becomes a defect of the call.
  *
  * @example
@@ -73,6 +77,8 @@ export class MemoryBasilica extends Context.Service<MemoryBasilica, {
   readonly url: string
   /** The token of the first tenant, which the services of `MemoryBasilica.layer` use. */
   readonly token: Redacted.Redacted
+  /** The options of the SDK to sign in here, over `httpClient`. */
+  readonly signIn: LocalSignIn
   /** Those who have a token; they see nothing of each other. */
   readonly tenants: ReadonlyArray<Tenant>
   /**
@@ -147,10 +153,11 @@ const layerWorld = (options: MemoryServerOptions): Layer.Layer<MemoryBasilica | 
     const { program = {} } = options
     const memory = MemoryRuntime.make(typeof program === "function" ? program : () => program)
     const server = yield* Layer.build(Layer.fresh(
-      routes(options).pipe(
+      routes({ ...options, url }).pipe(
         Layer.provideMerge(HttpRouter.layer),
         Layer.provide(Layer.succeed(HttpRouter.RouterConfig, routerConfig)),
         Layer.provide(Layer.succeed(ContainerRuntime, memory.runtime)),
+        Layer.provide(Layer.succeed(TokenSigner, PlainSigner.make())),
         Layer.provide(Layer.sync(SecureRandom.SecureRandom, predictable))
       )
     ))
@@ -162,6 +169,7 @@ const layerWorld = (options: MemoryServerOptions): Layer.Layer<MemoryBasilica | 
       MemoryBasilica.of({
         url,
         token: first.token,
+        signIn: Context.get(server, IdentityProvider).signIn,
         tenants,
         creates: memory.creates,
         running: memory.running,

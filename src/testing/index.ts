@@ -1,6 +1,7 @@
 export type { BasilicaServerOptions } from "../server/BasilicaServer.ts"
 export type { ContainerPort, ContainerSpec } from "../server/ContainerRuntime.ts"
 export { type CatalogExecutor, defaultExecutors } from "../server/ExecutorCatalog.ts"
+export type { LocalSignIn, SignInTokens } from "../server/IdentityProvider.ts"
 export type { Tenant } from "../server/Tenants.ts"
 export * as Fixture from "./Fixture.ts"
 export { MemoryBasilica, type MemoryBasilicaOptions, type MemoryServerOptions } from "./MemoryBasilica.ts"

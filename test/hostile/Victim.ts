@@ -1,4 +1,4 @@
-import { ApiKeys, Basilica, Deployments, Executors, Health, type TransportOptions } from "basilica-sdk"
+import { ApiKeys, Basilica, Deployments, Executors, Health } from "basilica-sdk"
 import { Effect, Layer, Logger, Stream } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { atOnce } from "../support/client.ts"

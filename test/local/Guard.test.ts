@@ -22,7 +22,7 @@ describe("a web page", () => {
     it.live(`whose name "${host}" was pointed here gets a bare 403, even with the token`, () =>
       Effect.gen(function*() {
         const { token, url } = yield* local()
-        for (const path of ["/health", "/executors", "/openapi.json", "/docs"]) {
+        for (const path of ["/health", "/executors", "/openapi.json", "/docs", "/activate", "/oauth/token"]) {
           const { status, text } = yield* request(url + path, { headers: { host, authorization: token } })
           assert.deepStrictEqual([status, text], [403, ""])
         }
@@ -100,5 +100,17 @@ describe("a web page", () => {
         headers: { origin: "http://localhost:5174", authorization: token }
       })
       assert.deepStrictEqual([other.status, corsHeaders(other.headers)], [403, []])
+    }))
+
+  it.live("that may use the server still cannot confirm a sign-in", () =>
+    Effect.gen(function*() {
+      const origin = "http://localhost:5173"
+      const { url } = yield* local({ cors: [origin], deviceSignIn: true })
+      const headers = (from: string) => ({ origin: from, "content-type": "application/x-www-form-urlencoded" })
+      const post = (from: string) => request(`${url}/activate`, { method: "POST", headers: headers(from) })
+      assert.strictEqual((yield* post(origin)).status, 403)
+      assert.strictEqual((yield* post("https://evil.example")).status, 403)
+      // The server's own page gets as far as its form, which is empty.
+      assert.strictEqual((yield* post(url)).status, 400)
     }))
 })

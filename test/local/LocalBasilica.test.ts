@@ -381,7 +381,7 @@ describe("the server", () => {
       assert.strictEqual(Redacted.value(first.tenants[0]?.token ?? Redacted.make("")), first.token)
       const tokens = [...first.tenants, ...second.tenants].map(({ token }) => Redacted.value(token))
       assert.strictEqual(new Set(tokens).size, 5)
-      for (const token of tokens) assert.match(token, /^local_[A-Za-z0-9_-]{43}$/)
+      for (const token of tokens) assert.match(token, /^ey[A-Za-z0-9_-]+\.ey[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{342}$/)
       const { json } = yield* first.run(sh("sleep 300"))
       for (const other of first.others) {
         assert.strictEqual((yield* other.call("GET", `/rentals/${json.rental_id}`)).status, 404)

@@ -59,12 +59,13 @@ const family = "trap '' TERM; sh -c 'sleep 302 & echo grandchild $!; wait' & ech
 describe("basilica-local", { timeout: 30_000 }, () => {
   it.live("prints lines that a shell takes, and serves", () =>
     Effect.gen(function*() {
-      const { call, output, url } = yield* serve("--tenants", "2")
+      const { call, output, url } = yield* serve("--tenants", "2", "--device-sign-in")
       const lines = output.stdout.trimEnd().split("\n")
-      assert.strictEqual(lines.length, 3)
+      assert.strictEqual(lines.length, 4)
       assert.strictEqual(lines.filter((line) => line.startsWith("export ")).length, 1)
       assert.match(lines[0] ?? "", /^# .*\/docs$/)
-      assert.include(lines[2] ?? "", `# tenant-2: export BASILICA_API_URL=${url} BASILICA_API_TOKEN=local_`)
+      assert.include(lines[2] ?? "", `# tenant-2: export BASILICA_API_URL=${url} BASILICA_API_TOKEN=ey`)
+      assert.match(lines[3] ?? "", /^# to sign in instead: export BASILICA_API_URL=\S+ BASILICA_AUTH0_DOMAIN=\S+$/)
       assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
     }))
 
@@ -133,7 +134,7 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       assert.strictEqual(yield* version.ended, 0)
       assert.match(version.output.stdout, /\d+\.\d+\.\d+/)
       assert.strictEqual(yield* help.ended, 0)
-      for (const flag of ["--port", "--executors", "--dir", "--tenants", "--cors"]) {
+      for (const flag of ["--port", "--executors", "--dir", "--tenants", "--device-sign-in", "--cors"]) {
         assert.include(help.output.stdout, flag)
       }
     }))

@@ -1,49 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { build } from "esbuild"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Files from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { makeTokenFile } from "../../src/node/internal/TokenFileStore.ts"
+import { runProgram, withProgram } from "../support/bundledProgram.ts"
 import { IdentityProvider, serveIdentityProvider } from "../support/IdentityProvider.ts"
 
 const long = process.env["TEST_LONG"] !== undefined
 const minute = 60_000
-
-/** A directory with one program of test/support in it, bundled so that it starts quickly. */
-const withProgram = (name: string) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const directory = Files.mkdtempSync(join(tmpdir(), "basilica-token-"))
-      const program = join(directory, "program.mjs")
-      await build({
-        entryPoints: [join(import.meta.dirname, `../support/${name}.ts`)],
-        outfile: program,
-        bundle: true,
-        minify: true,
-        platform: "node",
-        format: "esm",
-        conditions: ["basilica-sdk-source", "node"],
-        banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` },
-        logLevel: "error"
-      })
-      return { program, directory, path: join(directory, "data", "auth.json") }
-    }),
-    ({ directory }) => Effect.sync(() => Files.rmSync(directory, { recursive: true, force: true }))
-  )
-
-const run = async (program: string, args: ReadonlyArray<string>): Promise<string> => {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
-  let output = ""
-  child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
-  child.stderr.on("data", (chunk: Buffer) => output += chunk.toString())
-  const [code] = await once(child, "close") as [number | null]
-  if (code !== 0) throw new Error(`exit ${code}: ${output}`)
-  return output
-}
 
 describe("8 programs that share a token file", () => {
   it.live("make one exchange for each expiry", () =>
@@ -67,7 +34,7 @@ describe("8 programs that share a token file", () => {
         }
       }
       const outputs = yield* Effect.promise(() =>
-        Promise.all(Array.from({ length: 8 }, () => run(program, [url, path, String(50 * expiries)])))
+        Promise.all(Array.from({ length: 8 }, () => runProgram(program, [url, path, String(50 * expiries)])))
       )
       console.log(
         `${provider.exchanges} exchanges, ${expired} expiries, ${provider.refusals} refusals, ${outputs.join()}`

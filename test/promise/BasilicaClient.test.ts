@@ -97,7 +97,7 @@ describe("BasilicaClient", () => {
     )
     assert.lengthOf((await basilica.apiKeys.list()).items, 1)
     assert.isUndefined(await basilica.apiKeys.revoke("ci"))
-    assert.lengthOf(server.received, 13)
+    assert.lengthOf(server.received, 14)
   })
 
   it("rejects with the same errors, by instanceof and by _tag", async () => {

@@ -16,6 +16,12 @@ import {
 } from "../../src/server/ContainerRuntime.ts"
 import * as LogFormat from "../../src/server/LogFormat.ts"
 import { Tenants } from "../../src/server/Tenants.ts"
+import { TokenSigner } from "../../src/server/TokenSigner.ts"
+
+/** Made once: a key takes its time. */
+export const signer = await Effect.runPromise(
+  Effect.provide(TokenSigner, Layer.provide(TokenSigner.layerRsa, SecureRandom.layerWebCrypto))
+)
 
 /** What a test sets and sees of the containers. */
 export interface Machine {
@@ -76,14 +82,17 @@ export const inMemory = Effect.fnUntraced(function*(
       })
   })
   const context = yield* Layer.build(
-    BasilicaServer.routes(options).pipe(
+    BasilicaServer.routes({ url: "http://basilica.test", ...options }).pipe(
       Layer.provideMerge(Layer.succeed(ContainerRuntime, runtime)),
+      Layer.provideMerge(Layer.succeed(TokenSigner, signer)),
       Layer.provideMerge(SecureRandom.layerWebCrypto),
       Layer.provideMerge(HttpRouter.layer),
       Layer.provide(Layer.succeed(HttpRouter.RouterConfig, BasilicaServer.routerConfig))
     )
   )
   const { tenants } = yield* Effect.provide(Tenants, context)
+  const [first] = tenants
+  if (first === undefined) return yield* Effect.die("no tenant")
   const tokens = tenants.map(({ token }) => Redacted.value(token))
   const app = yield* Effect.provide(HttpRouter.HttpRouter, context)
   const handler = app.asHttpEffect()
@@ -115,7 +124,14 @@ export const inMemory = Effect.fnUntraced(function*(
       json: type === "application/json" ? JSON.parse(read) : undefined
     } satisfies Reply
   })
-  return { call, tokens }
+  /** A request of the sign-in service's own, whose form has the client's name unless it is said otherwise. */
+  const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
+    call("POST", path, {
+      token: null,
+      text: new URLSearchParams({ client_id: "CVwgCKL9MT5txAGRLCUQu89rvKXAwOVB", ...form }).toString(),
+      headers: { "content-type": "application/x-www-form-urlencoded", ...headers }
+    })
+  return { call, post, tokens, first }
 })
 
 const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@host"

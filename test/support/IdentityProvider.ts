@@ -1,6 +1,7 @@
 import { Effect, type Scope } from "effect"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import { RefreshTokens } from "../../src/server/RefreshTokens.ts"
 
 /** A request, as far as an identity provider looks at it. */
 export interface ProviderRequest {
@@ -40,9 +41,7 @@ export interface ProviderOptions {
 }
 
 interface Refresh {
-  readonly family: number
   uses: number
-  revoked: boolean
   /** Whether the reply to its first use was lost. */
   lost: boolean
 }
@@ -50,14 +49,17 @@ interface Refresh {
 const clientId = "CVwgCKL9MT5txAGRLCUQu89rvKXAwOVB"
 
 /**
- * An identity provider that rotates refresh tokens and notices when one is used again, with an API behind it that takes
- * its access tokens. It knows nothing of how requests come to it.
+ * An identity provider that rotates refresh tokens by the rules of the local Basilica, with an API behind it that takes its
+ * access tokens. Unlike that one it has faults, keeps count, answers at once, and signs nothing. It knows nothing of how
+ * requests come to it.
  */
 export class IdentityProvider {
   /** How many times a refresh token was given away for new tokens. */
   exchanges = 0
   /** How many times an access token was refused. */
   refusals = 0
+  /** How many refresh tokens were revoked by a sign-out. */
+  revoked = 0
   /** How many calls of the API were accepted. */
   accepted = 0
   readonly requests: Array<ProviderRequest> = []
@@ -69,17 +71,21 @@ export class IdentityProvider {
   devicePolls: Array<string> = []
   readonly #options: ProviderOptions
   readonly #refresh = new Map<string, Refresh>()
+  readonly #rotation: RefreshTokens<true>
   readonly #counts = new Map<string, number>()
   #access: string | undefined
   #serial = 0
 
   constructor(options: ProviderOptions = {}) {
     this.#options = options
+    this.#rotation = new RefreshTokens(options.overlap === true ? Infinity : 0)
   }
 
   /** A new sign-in. */
   signIn(): { readonly accessToken: string; readonly refreshToken: string } {
-    return this.#issue(this.#serial)
+    const tokens = this.#issue()
+    this.#rotation.begin(tokens.refreshToken, true)
+    return tokens
   }
 
   /** The access token that the API takes now. */
@@ -94,7 +100,7 @@ export class IdentityProvider {
 
   /** Ends every sign-in. */
   revokeAll(): void {
-    for (const one of this.#refresh.values()) one.revoked = true
+    for (const token of this.#refresh.keys()) this.#rotation.revoke(token)
   }
 
   /** Refresh tokens that were used more often than they may: once, and once more after a lost reply. */
@@ -105,10 +111,6 @@ export class IdentityProvider {
   /** How many refresh tokens were used twice. */
   get resent(): number {
     return [...this.#refresh.values()].filter(({ uses }) => uses === 2).length
-  }
-
-  get revoked(): number {
-    return [...this.#refresh.values()].filter(({ revoked }) => revoked).length
   }
 
   /** The fault that this request is to meet. Ask once for each request. */
@@ -144,8 +146,9 @@ export class IdentityProvider {
       }
     }
     if (path === "/oauth/revoke" && method === "POST") {
-      const found = this.#refresh.get(form.get("token") ?? "")
-      if (found !== undefined) this.#revokeFamily(found.family)
+      const token = form.get("token") ?? ""
+      if (this.#refresh.has(token)) this.revoked++
+      this.#rotation.revoke(token)
       return { status: 200, body: {} }
     }
     this.onCall()
@@ -165,11 +168,12 @@ export class IdentityProvider {
     if (found === undefined) return { status: 403, body: { error: "invalid_grant", error_description: `no ${token}` } }
     found.uses++
     if (found.uses === 1) found.lost = lost
-    const again = found.uses > 1
-    if (again && !(this.#options.overlap === true && found.uses === 2)) this.#revokeFamily(found.family)
-    if (found.revoked) return { status: 403, body: { error: "invalid_grant", error_description: `revoked ${token}` } }
+    const next = `canary-refresh-${this.#serial}`
+    if (this.#rotation.rotate(token, next, this.#now) === undefined) {
+      return { status: 403, body: { error: "invalid_grant", error_description: `revoked ${token}` } }
+    }
     this.exchanges++
-    return this.#granted(this.#issue(found.family))
+    return this.#granted(this.#issue())
   }
 
   #poll(): ProviderReply {
@@ -186,11 +190,7 @@ export class IdentityProvider {
     }
   }
 
-  #revokeFamily(family: number): void {
-    for (const one of this.#refresh.values()) if (one.family === family) one.revoked = true
-  }
-
-  #issue(family: number) {
+  #issue() {
     const iat = Math.floor(this.#now / 1000)
     const serial = this.#serial++
     const claims = { iat, exp: iat + this.#lifetime, jti: `canary-access-${serial}` }
@@ -198,7 +198,7 @@ export class IdentityProvider {
     const accessToken = `${part({ alg: "none" })}.${part(claims)}.canary-access-${serial}`
     const refreshToken = `canary-refresh-${serial}`
     this.#access = accessToken
-    this.#refresh.set(refreshToken, { family, uses: 0, revoked: false, lost: false })
+    this.#refresh.set(refreshToken, { uses: 0, lost: false })
     return { accessToken, refreshToken }
   }
 
