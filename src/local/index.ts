@@ -1,4 +1,5 @@
 export { type CatalogExecutor, defaultExecutors } from "../server/ExecutorCatalog.ts"
 export { type LocalSignIn, type SignInTokens } from "../server/IdentityProvider.ts"
 export { type Tenant } from "../server/Tenants.ts"
+export { FaultyBasilica, type FaultyBasilicaOptions } from "./FaultyBasilica.ts"
 export { LocalBasilica, type LocalBasilicaOptions, type RunningRental } from "./LocalBasilica.ts"

@@ -1,2 +1,3 @@
+export * as FileJournal from "./FileJournal.ts"
 export * as NodeHttpClient from "./NodeHttpClient.ts"
 export * as TokenFile from "./TokenFile.ts"

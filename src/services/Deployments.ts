@@ -278,7 +278,8 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       scope: "rentals:stop",
       // A third of the time is kept for looking whether it worked.
       timeout: Duration.times(transport.timeout, 2 / 3),
-      decode: () => Result.void,
+      // The service answers without a word. Another's page or JSON, also with a 200, is no proof.
+      decode: (body) => body === undefined ? Result.void : Result.fail("it has a body, and the service sends none"),
       onRefusal: ({ mayHaveRun, operation, requestId, status }) => {
         if (status !== 404) return undefined
         // A stopped deployment is not found any more: an earlier attempt worked, and its reply was lost.

@@ -10,6 +10,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import type { FaultScript } from "../faults/FaultScript.ts"
 import { type BasilicaServerOptions, routerConfig, routes } from "../server/BasilicaServer.ts"
 import { ContainerRuntime, type ContainerSpec } from "../server/ContainerRuntime.ts"
 import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
@@ -22,6 +23,7 @@ import { Executors } from "../services/Executors.ts"
 import { Health } from "../services/Health.ts"
 import { LogStream } from "../services/LogStream.ts"
 import { Transport, type TransportOptions } from "../services/Transport.ts"
+import { faultyHttpClient } from "./internal/faultyHttpClient.ts"
 import * as MemoryRuntime from "./internal/MemoryRuntime.ts"
 import * as PlainSigner from "./internal/PlainSigner.ts"
 import type { Program } from "./Program.ts"
@@ -30,6 +32,8 @@ import type { Program } from "./Program.ts"
 export interface MemoryServerOptions extends BasilicaServerOptions {
   /** What the containers do: all the same, or each by what was deployed. Default: they run until they are stopped. */
   readonly program?: Program | ((spec: ContainerSpec) => Program) | undefined
+  /** What goes wrong between the clients and the service. Default: nothing. */
+  readonly faults?: FaultScript | undefined
 }
 
 /** Options of {@link MemoryBasilica.layer}: those of the server, and those of `Basilica.layer` but the address. */
@@ -164,6 +168,7 @@ const layerWorld = (options: MemoryServerOptions): Layer.Layer<MemoryBasilica | 
     const { tenants } = Context.get(server, Tenants)
     const [first] = tenants
     if (first === undefined) return yield* Effect.die(new Error("MemoryBasilica: tenants is 0; allowed: 1 or more"))
+    const httpClient = connect(Context.get(server, HttpRouter.HttpRouter))
     return Context.make(
       MemoryBasilica,
       MemoryBasilica.of({
@@ -173,7 +178,7 @@ const layerWorld = (options: MemoryServerOptions): Layer.Layer<MemoryBasilica | 
         tenants,
         creates: memory.creates,
         running: memory.running,
-        httpClient: connect(Context.get(server, HttpRouter.HttpRouter))
+        httpClient: options.faults === undefined ? httpClient : faultyHttpClient(httpClient, options.faults)
       })
     ).pipe(Context.add(Hurry, memory.hurry))
   }))

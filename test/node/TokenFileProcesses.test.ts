@@ -9,7 +9,7 @@ import { makeTokenFile } from "../../src/node/internal/TokenFileStore.ts"
 import { runProgram, withProgram } from "../support/bundledProgram.ts"
 import { IdentityProvider, serveIdentityProvider } from "../support/IdentityProvider.ts"
 
-const long = process.env["TEST_LONG"] !== undefined
+const long = process.env["BASILICA_TEST_SCALE"] === "full"
 const minute = 60_000
 
 describe("8 programs that share a token file", () => {

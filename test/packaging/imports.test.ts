@@ -13,8 +13,9 @@ const mayImport: Record<string, ReadonlyArray<string>> = {
   promise: ["errors", "schema", "services", "Basilica"],
   index: ["errors", "schema", "services", "Basilica"],
   server: ["schema"],
-  testing: ["errors", "schema", "services", "server"],
-  local: ["errors", "schema", "services", "server"],
+  faults: [],
+  testing: ["errors", "schema", "services", "server", "faults"],
+  local: ["errors", "schema", "services", "server", "faults"],
   node: ["errors", "schema", "services", "Basilica"]
 }
 

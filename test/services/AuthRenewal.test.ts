@@ -20,7 +20,7 @@ import {
   serveIdentityProvider
 } from "../support/IdentityProvider.ts"
 
-const long = process.env["TEST_LONG"] !== undefined
+const long = process.env["BASILICA_TEST_SCALE"] === "full"
 const list = Executors.use((executors) => executors.listAvailable())
 const url = "http://127.0.0.1:1"
 

@@ -638,6 +638,12 @@ describe("Deployments.reconcile", () => {
 describe("Deployments.stop", () => {
   const table: ReadonlyArray<readonly [string, Answer, string | undefined, number]> = [
     ["a 204", (response) => bare(response, 204), undefined, 1],
+    [
+      "a 200 with another's JSON while it runs",
+      (response, { method }) => json(response, 200, method === "DELETE" ? { login: "please" } : rental("active")),
+      "StopUnconfirmed",
+      1
+    ],
     ["a 404 at once", (response) => bare(response, 404), "NotFound", 1],
     ["a 401", (response) => bare(response, 401), "AuthenticationError", 1],
     ["a 403", (response) => bare(response, 403), "AuthorizationError", 1],

@@ -5,7 +5,7 @@ import { readTimes } from "../../src/services/internal/Jwt.ts"
 const part = (value: unknown) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url")
 const nothing = { issuedAtMillis: undefined, expiresAtMillis: undefined }
-const runs = process.env["TEST_LONG"] === undefined ? 10_000 : 100_000
+const runs = process.env["BASILICA_TEST_SCALE"] === "full" ? 100_000 : 10_000
 
 describe("the times of a token", () => {
   it("are read off a JWT", () => {

@@ -20,5 +20,5 @@ export const random = (seed: number): Random => {
 /** The seed of this run: `SEED`, or one made up. It is printed by the tests that use it. */
 export const seed: number = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31))
 
-/** Whether the long runs are wanted: `LONG_TESTS=1`. */
-export const long: boolean = process.env["LONG_TESTS"] === "1"
+/** Whether the long runs are wanted: `BASILICA_TEST_SCALE=full`. */
+export const long: boolean = process.env["BASILICA_TEST_SCALE"] === "full"

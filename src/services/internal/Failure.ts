@@ -110,7 +110,10 @@ const notSent: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
   "ECONNREFUSED",
   "UND_ERR_CONNECT_TIMEOUT",
-  "ConnectionRefused"
+  "ConnectionRefused",
+  // Effect's own, which a program can put around the transport: they hold a request back.
+  "CircuitBreakerError",
+  "RateLimiterError"
 ])
 
 /** The error for a connection that failed. Nothing of the failed request is kept but its origin: it holds the token. */
@@ -136,9 +139,10 @@ export const fromTransport = (
 /** The first code in the chain of causes, and the system call that it came from. */
 const findCode = (cause: unknown): { readonly code?: string; readonly syscall?: unknown } => {
   for (let depth = 0; depth < 5 && Predicate.isObject(cause); depth++) {
-    const { cause: inner, code, errors, syscall } = cause as Partial<
-      Record<"cause" | "code" | "errors" | "syscall", unknown>
+    const { _tag, cause: inner, code, errors, syscall } = cause as Partial<
+      Record<"_tag" | "cause" | "code" | "errors" | "syscall", unknown>
     >
+    if (typeof _tag === "string" && notSent.has(_tag)) return { code: _tag, syscall }
     if (typeof code === "string" && /^[A-Za-z0-9_]{1,64}$/.test(code)) return { code, syscall }
     cause = inner ?? (Array.isArray(errors) ? errors[0] : undefined)
   }

@@ -1,0 +1,152 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as FileSystem from "node:fs/promises"
+import * as Path from "node:path"
+import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { DeployIntent, DeployJournal } from "../services/DeployJournal.ts"
+import * as FileLock from "./internal/FileLock.ts"
+
+/** Options of {@link layer}. */
+export interface FileJournalOptions {
+  /** The file, made with mode 0600, as is its directory with 0700. While it is in use, its lock is beside it. */
+  readonly path: string
+}
+
+/**
+ * A `DeployJournal` in a file: what was put is on the disk when the call succeeds, and a crash at any moment loses none
+ * of it. One program uses a file at a time, which a lock sees to; a lock that a dead program left is taken over.
+ *
+ * Fails with `ConfigurationError` where the file cannot be used, or another program that runs holds it.
+ *
+ * @example
+ * ```ts
+ * import { Basilica, Deployments } from "basilica-sdk"
+ * import { FileJournal } from "basilica-sdk/node"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ *
+ * const layer = Basilica.layerConfig.pipe(Layer.provide(FileJournal.layer({ path: "deploys.journal" })))
+ * const start = Deployments.use((deployments) => deployments.reconcile())
+ * Effect.runPromise(Effect.provide(start, layer))
+ * ```
+ */
+export const layer = (options: FileJournalOptions): Layer.Layer<DeployJournal, ConfigurationError> =>
+  Layer.effect(DeployJournal, make(Path.resolve(options.path)))
+
+const make = Effect.fnUntraced(function*(path: string) {
+  yield* writing(path, () => FileSystem.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 }))
+  yield* Effect.acquireRelease(
+    Effect.gen(function*() {
+      const lock = yield* writing(path, () => FileLock.acquire(`${path}.lock`))
+      if (lock._tag === "Acquired") return lock.release
+      return yield* invalid(path, `is in use by the process ${lock.pid}; allowed: one program at a time for each file`)
+    }),
+    (release) => Effect.promise(release)
+  )
+  const intents = yield* read(path)
+  yield* writing(path, () => replace(path, [...intents.values()].map(lineOfPut).join("")))
+  const file = yield* Effect.acquireRelease(
+    writing(path, () => FileSystem.open(path, "r+")),
+    (open) => Effect.promise(() => open.close())
+  )
+  let size = (yield* writing(path, () => file.stat())).size
+  const oneByOne = Semaphore.makeUnsafe(1)
+
+  /** Writes a line to the end. What a failure leaves of it is cut off, so that the next line stands by itself. */
+  const append = async (line: string) => {
+    const bytes = Buffer.from(line)
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += (await file.write(bytes, written, bytes.length - written, size + written)).bytesWritten
+      }
+      await file.datasync()
+      size += bytes.length
+    } catch (cause) {
+      await file.truncate(size).catch(() => undefined)
+      throw cause
+    }
+  }
+
+  const empty = async () => {
+    await file.truncate(0)
+    size = 0
+    await file.datasync()
+  }
+
+  const change = (write: () => Promise<void>, apply: () => void) =>
+    oneByOne.withPermit(Effect.uninterruptible(Effect.tap(writing(path, write), () => Effect.sync(apply))))
+
+  return DeployJournal.of({
+    put: (intent) => change(() => append(lineOfPut(intent)), () => intents.set(intent.key, intent)),
+    remove: (key) =>
+      Effect.suspend(() => {
+        if (!intents.has(key)) return Effect.void
+        // A file in which nothing is open any more begins anew.
+        const write = () => intents.size === 1 && intents.has(key) ? empty() : append(lineOfRemove(key))
+        return change(write, () => intents.delete(key))
+      }),
+    open: Effect.sync(() => [...intents.values()])
+  })
+})
+
+const Line = Schema.fromJsonString(
+  Schema.Union([Schema.Struct({ put: DeployIntent }), Schema.Struct({ remove: Schema.String })])
+)
+const decodeLine = Schema.decodeUnknownResult(Line)
+
+const lineOfPut = ({ before, executorId, id, image, key, sentAt }: DeployIntent): string =>
+  `${JSON.stringify({ put: { key, executorId, image, before, sentAt, ...(id === undefined ? {} : { id }) } })}\n`
+const lineOfRemove = (key: string): string => `${JSON.stringify({ remove: key })}\n`
+
+/**
+ * What is open in the file. A last line without its end was being written in a crash, and its call had not succeeded;
+ * any other line that cannot be read may stand for a machine that runs, and is an error.
+ */
+const read = Effect.fnUntraced(function*(path: string) {
+  const text = yield* writing(path, () => FileSystem.readFile(path, "utf8").catch(ifMissing("")))
+  const intents = new Map<string, DeployIntent>()
+  for (const [index, line] of text.split("\n").slice(0, -1).entries()) {
+    const entry = decodeLine(line)
+    if (Result.isFailure(entry)) {
+      return yield* invalid(path, `has a line ${index + 1} that cannot be read; allowed: a journal that this SDK wrote`)
+    }
+    if ("put" in entry.success) intents.set(entry.success.put.key, entry.success.put)
+    else intents.delete(entry.success.remove)
+  }
+  return intents
+})
+
+/** Puts a whole new file in the place of the old one, or leaves the old one as it was. */
+const replace = async (path: string, text: string) => {
+  const next = `${path}.next`
+  await FileSystem.rm(next, { force: true })
+  const file = await FileSystem.open(next, "wx", 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await FileSystem.rename(next, path)
+  const directory = await FileSystem.open(Path.dirname(path), "r").catch(() => undefined)
+  // Windows has no directories that can be synchronised.
+  await directory?.sync().catch(() => undefined)
+  await directory?.close()
+}
+
+const ifMissing = <A>(instead: A) => (cause: NodeJS.ErrnoException): A => {
+  if (cause.code === "ENOENT") return instead
+  throw cause
+}
+
+const writing = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
+  Effect.catch(
+    Effect.tryPromise({ try: run, catch: (cause) => (cause as NodeJS.ErrnoException).code ?? String(cause) }),
+    (reason) => invalid(path, `cannot be used (${reason}); allowed: a file that this program can read and write`)
+  )
+
+const invalid = (path: string, problem: string) =>
+  Effect.fail(new ConfigurationError({ operation: "FileJournal", problems: [{ field: path, problem }] }))

@@ -1,0 +1,128 @@
+import { Health } from "basilica-sdk"
+import { FaultScript } from "basilica-sdk/testing"
+import { Cause, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
+import { inspect } from "node:util"
+import type { Detours } from "./Detours.ts"
+import { type Kind, usesConnectionAgain } from "./kinds.ts"
+import { canary, type Operation } from "./Operations.ts"
+import { before, client, program, world } from "./World.ts"
+
+/** When a fault happens: at the first attempt, at all, or at all with an interruption 5 ms after the first. */
+export type Way = "first" | "all" | "interrupt"
+
+/** What came of one run of a cell. */
+export interface Outcome {
+  /** The tag of the error, `ok`, `interrupted`, or `open` where it had not ended long after the deadline. */
+  readonly tag: string
+  readonly sends: number
+  readonly millis: number
+  /** What must not be, in words. */
+  readonly offences: ReadonlyArray<string>
+}
+
+/** The deadline of a call in the matrix, in milliseconds. */
+const callDeadline = 1500
+
+/** That of a deploy, of which a ninth is kept for looking. */
+const deployDeadline = 4500
+
+/** How long after its deadline a call may end on a machine that does other things too, in milliseconds. */
+const slack = 400
+
+/** Runs an operation with a fault in a world of its own. */
+export const runCell = (operation: Operation, kind: Kind, way: Way, detours: Detours) =>
+  Effect.scoped(Effect.gen(function*() {
+    const offences: Array<string> = []
+    let wake = () => {}
+    const happened = new Promise<void>((resolve) => wake = resolve)
+    const faults = new FaultScript([], { onFault: () => wake() })
+    const { front, memory } = yield* world(faults, {
+      program: operation.ends === true ? { ...program, exits: true } : program
+    })
+    const id = yield* before(memory, operation)
+    const on = operation.on(id)
+    const worksBefore = (yield* memory.creates).length
+    const times = way === "first" ? 1 : Number.POSITIVE_INFINITY
+    const http = "detour" in kind
+      ? {
+        connect: detours.connector(kind.detour, (count) => {
+          setImmediate(wake)
+          return count <= times
+        })
+      }
+      : usesConnectionAgain(kind)
+      ? { connections: 1 }
+      : {}
+    if ("fault" in kind) {
+      faults.add({ fault: kind.fault, on, times: kind.fault.name === "401 once" ? 1 : times })
+    }
+
+    // Where much is moved, the machine is the limit.
+    const factor = "fault" in kind && kind.fault.name === "100 MiB" ? 5 : 1
+    const deadline = (on === "POST /rentals" ? deployDeadline : callDeadline) * factor
+    const options = { timeout: callDeadline * factor, deployTimeout: deployDeadline * factor }
+    const services = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(client(front.url, memory, options, http), services)
+    if (usesConnectionAgain(kind)) {
+      yield* Effect.provide(Health.use((health) => health.check), context)
+      // The connection is free for another request a moment after its last byte.
+      yield* Effect.sleep(20)
+    }
+    const sentBefore = faults.count(on)
+
+    const start = performance.now()
+    const running = yield* Effect.forkChild(Effect.provide(operation.run(id), context), { startImmediately: true })
+    let interruptedAt = Number.NaN
+    if (way === "interrupt") {
+      yield* Effect.raceFirst(Effect.promise(() => happened), Fiber.await(running))
+      yield* Effect.sleep(5)
+      interruptedAt = performance.now()
+      yield* Fiber.interrupt(running)
+    }
+    const isOpen = Option.isNone(yield* Effect.timeoutOption(Fiber.await(running), deadline * 1.1 + slack))
+    if (isOpen) yield* Fiber.interrupt(running)
+    const exit = yield* Fiber.await(running)
+    const end = performance.now()
+    const sends = faults.count(on) - sentBefore
+    const failure = Exit.isFailure(exit) ? exit.cause : undefined
+    const tag = isOpen
+      ? "open"
+      : failure === undefined
+      ? "ok"
+      : Cause.hasInterruptsOnly(failure)
+      ? "interrupted"
+      : tagOf(Cause.squash(failure))
+
+    if (failure !== undefined && Cause.hasDies(failure)) offences.push(`a defect: ${Cause.pretty(failure)}`)
+    if (way === "interrupt" && end - interruptedAt > slack) offences.push(`interrupting took ${end - interruptedAt} ms`)
+    if (!isOpen && end - start > deadline * 1.1 + slack) offences.push(`took ${Math.round(end - start)} ms`)
+    if (failure !== undefined) {
+      const error = Cause.squash(failure)
+      const texts = [String(error), inspect(error, { depth: Infinity, showHidden: true }), JSON.stringify(error)]
+      for (const secret of [Redacted.value(memory.token), canary]) {
+        if ([...texts, Cause.pretty(failure)].some((text) => text?.includes(secret))) offences.push("shows a secret")
+      }
+    }
+
+    // What is left behind, once the client is closed.
+    yield* Scope.close(services, Exit.void)
+    const closing = performance.now() - end
+    if (closing > deadline * 1.1 + slack) offences.push(`closing took ${Math.round(closing)} ms`)
+    const creates = (yield* memory.creates).length - worksBefore
+    const left = (yield* memory.running).length
+    if (on === "POST /rentals") {
+      if (faults.count("POST /rentals") > 1) offences.push("sent a create twice")
+      const allowed = tag === "ok" ? 1 : tag === "DeployOutcomeUnknown" ? creates : 0
+      if (left !== allowed) offences.push(`${left} left running after ${tag}`)
+    }
+    if (on.startsWith("DELETE /rentals") && tag === "ok" && left > 0) offences.push("stopped, and runs on")
+    const open = yield* Effect.repeat(Effect.delay(front.connections, "2 millis"), {
+      until: (count) => count === 0,
+      times: 100
+    })
+    if (open > 0) offences.push(`${open} connections stay open`)
+    return { tag, sends, millis: Math.round(end - start), offences } satisfies Outcome
+  }))
+
+const tagOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)

@@ -1,0 +1,41 @@
+/** Measures what a reader of hostile or fast replies needs of memory. For memory.test.ts; `--expose-gc`. */
+import { Basilica, Deployments } from "basilica-sdk"
+import { Effect, Logger, Stream } from "effect"
+
+const [baseUrl = "", what = "", seconds = "1"] = process.argv.slice(2)
+const collect = (globalThis as { readonly gc?: () => void }).gc ?? (() => {})
+
+const list = Deployments.use((deployments) => Effect.ignore(deployments.list()))
+let read = 0
+let isInOrder = true
+const logs = Deployments.use((deployments) =>
+  deployments.logs("rental-1", { follow: true }).pipe(
+    Stream.runForEach(({ message }) =>
+      Effect.suspend(() => {
+        isInOrder &&= message === `line ${read}`
+        read++
+        return what === "slow" ? Effect.sleep("100 millis") : Effect.void
+      })
+    ),
+    Effect.timeoutOption(`${Number(seconds)} seconds`),
+    Effect.ignore
+  )
+)
+
+const program = Effect.gen(function*() {
+  // What the code itself needs is there before the measure begins.
+  yield* Effect.timeoutOption(Effect.ignore(Deployments.use((deployments) => deployments.get("warm-up"))), "1 second")
+  collect()
+  const before = process.memoryUsage().rss
+  let most = before
+  const timer = setInterval(() => most = Math.max(most, process.memoryUsage().rss), 5)
+  yield* what === "body" ? list : logs
+  most = Math.max(most, process.memoryUsage().rss)
+  clearInterval(timer)
+  process.stdout.write(JSON.stringify({ grewMiB: Math.round((most - before) / 2 ** 20), read, isInOrder }))
+})
+
+await Effect.runPromise(Effect.provide(program, [
+  Basilica.layer({ baseUrl, token: "t", timeout: "20 seconds" }),
+  Logger.layer([])
+]))

@@ -1,0 +1,168 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors } from "basilica-sdk"
+import { FaultScript, MemoryBasilica, MemoryJournal } from "basilica-sdk/testing"
+import { Clock, Effect, Fiber, Layer, Logger } from "effect"
+import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+import * as RetryBudget from "../../src/services/internal/RetryBudget.ts"
+
+// Edges that a mutation run found untested.
+const cpu = { cores: 1, model: "m", memoryGb: 1 }
+const config = { gpu: {}, image: "acme/train:1", noSsh: true }
+
+/** Runs an effect while virtual time passes, and gives how long it took. */
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const began = yield* Clock.currentTimeMillis
+    const running = yield* Effect.forkChild(
+      Effect.flatMap(effect, (value) => Effect.map(Clock.currentTimeMillis, (at) => ({ value, millis: at - began }))),
+      { startImmediately: true }
+    )
+    for (let step = 0; step < 10_000 && running.pollUnsafe() === undefined; step++) {
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* TestClock.adjust("1 second")
+    }
+    return yield* Fiber.join(running)
+  })
+const quiet = (faults: FaultScript) => Layer.provideMerge(MemoryBasilica.layer({ faults }), Logger.layer([]))
+
+/** The services over a client that gives this reply, or fails with this cause. */
+const over = (reply: (() => Response) | Error) =>
+  Layer.provide(
+    Basilica.layerHttpClient({ baseUrl: "https://x.test", token: "t", maxBodyBytes: 100 }),
+    Layer.succeed(
+      HttpClient.HttpClient,
+      HttpClient.make((request) =>
+        reply instanceof Error
+          ? Effect.fail(
+            new HttpClientError.HttpClientError({
+              reason: new HttpClientError.TransportError({ request, cause: reply })
+            })
+          )
+          : Effect.sync(() => HttpClientResponse.fromWeb(request, reply()))
+      )
+    )
+  )
+const deployFailing = (cause: Error) =>
+  Effect.flip(Effect.provide(Deployments.use((all) => all.deploy(config)), over(cause)))
+
+describe("what a mutation run found untested", () => {
+  it.effect("looks for 10 seconds after the service's own error, for 2 minutes after a proxy's, ever more seldom", () =>
+    Effect.gen(function*() {
+      const envelope =
+        "{\"error\":{\"code\":\"BASILICA_API_OTHER_ERROR\",\"message\":\"x\",\"timestamp\":\"t\",\"retryable\":false}}"
+      for (const [body, seconds, looks] of [[envelope, 10, 5], ["<html>", 120, 9]] as const) {
+        const faults = new FaultScript([{ on: "POST", fault: { after: "body", reply: { status: 502, body } } }])
+        const { millis, value } = yield* Effect.provide(
+          timed(Effect.flip(Deployments.use((all) => all.deploy(config)))),
+          quiet(faults)
+        )
+        assert.strictEqual(value._tag, "DeployOutcomeUnknown")
+        assert.approximately(millis / 1000, seconds, 2)
+        // One of them was before the deploy.
+        assert.approximately(faults.count("GET /rentals"), looks, 1)
+      }
+    }))
+
+  it.effect("chooses among all machines that fit", () =>
+    Effect.gen(function*() {
+      const chosen = new Set<string>()
+      for (let count = 0; count < 30; count++) {
+        yield* Effect.scoped(Effect.map(
+          Deployments.use((all) => all.scoped(config)),
+          ({ executorId }) => chosen.add(executorId ?? "")
+        ))
+      }
+      assert.isAbove(chosen.size, 2)
+    }).pipe(Effect.provide(quiet(new FaultScript()))))
+
+  it.effect("looks for an intent until 16 minutes after its request, and knows then that nothing was made", () => {
+    const intent: DeployIntent = {
+      key: "k",
+      executorId: "e",
+      image: "i:1",
+      before: [],
+      sentAt: new Date(0).toISOString()
+    }
+    return Effect.gen(function*() {
+      yield* TestClock.adjust("10 minutes")
+      const { millis, value } = yield* timed(Deployments.use((all) => all.reconcile()))
+      assert.deepStrictEqual(value.map(({ _tag }) => _tag), ["NotCreated"])
+      assert.approximately(millis / 60_000, 6, 0.2)
+      assert.deepStrictEqual(yield* DeployJournal.use((journal) => journal.open), [])
+    }).pipe(Effect.provide(Layer.provideMerge(MemoryBasilica.layer(), MemoryJournal.layer([intent]))))
+  })
+
+  it.effect("keeps deploys of the same moment apart in the journal", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const deployments = yield* Deployments
+      const on = (executorId: string) => deployments.scoped({ executorId, image: "acme/train:1", noSsh: true })
+      yield* Effect.all([on("e-0"), on("e-1")], { concurrency: 2 })
+      assert.lengthOf(yield* DeployJournal.use((journal) => journal.open), 2)
+    })).pipe(Effect.provide(Layer.provideMerge(
+      MemoryBasilica.layer({
+        executors: [0, 1].map((index) => ({ id: `e-${index}`, gpus: ["NVIDIA H100 80GB"], cpu }))
+      }),
+      MemoryJournal.layer()
+    ))))
+
+  it.effect("checks the input of every method before anything is sent", () => {
+    const faults = new FaultScript()
+    return Effect.gen(function*() {
+      const deployments = yield* Deployments
+      const errors = [
+        yield* Effect.flip(deployments.status("../x")),
+        yield* Effect.flip(deployments.waitUntilRunning("../x")),
+        yield* Effect.flip(deployments.reconcile({ found: "keep" as "stop" }))
+      ]
+      assert.deepStrictEqual(errors.map(({ _tag }) => _tag), Array.from(errors, () => "ConfigurationError"))
+      assert.lengthOf(faults.requests, 0)
+    }).pipe(Effect.provide(quiet(faults)))
+  })
+
+  it.effect("does not wait, nor look in the list, where the service says that the request itself is wrong", () => {
+    const faults = new FaultScript([{ on: "GET /rentals/", fault: { after: "body", reply: { status: 400 } } }])
+    return Effect.gen(function*() {
+      const error = yield* Effect.flip(Deployments.use((all) => all.waitUntilRunning("rental-1")))
+      assert.deepInclude(error, { _tag: "ApiError", status: 400 })
+      assert.strictEqual(faults.count("GET"), 1)
+    }).pipe(Effect.provide(quiet(faults)))
+  })
+
+  it.effect("tells of a reply that it does not understand what was done, and its request id", () =>
+    Effect.gen(function*() {
+      const list = Effect.flip(Executors.use((executors) => executors.listAvailable()))
+      const large = yield* Effect.provide(list, over(() => new Response("a".repeat(200))))
+      assert.deepInclude(large, { _tag: "InvalidResponse", outcome: "none" })
+      const odd = yield* Effect.provide(
+        list,
+        over(() => new Response("{}", { headers: { "x-request-id": "request-7" } }))
+      )
+      assert.deepInclude(odd, { _tag: "InvalidResponse", outcome: "none", requestId: "request-7" })
+    }))
+
+  it.live("knows causes that say that nothing was sent, whatever holds them, and shows none that is no code", () =>
+    Effect.gen(function*() {
+      const named = Object.assign(new Error("open"), { _tag: "CircuitBreakerError" })
+      assert.deepInclude(yield* deployFailing(named), { _tag: "NetworkError", phase: "connect", outcome: "none" })
+      const cyclic: Error & { cause?: unknown } = new Error("x")
+      cyclic.cause = cyclic
+      assert.include((yield* deployFailing(cyclic)).message, "gave no reason")
+      const odd = Object.assign(new Error("x"), { code: "Bearer secret" })
+      assert.notInclude((yield* deployFailing(odd)).message, "secret")
+    }))
+
+  it.effect("gives one token of the retry budget back for a success at once", () =>
+    Effect.gen(function*() {
+      const budget = RetryBudget.make()
+      let paid = 0
+      while ((yield* budget.pay("ApiError")) > 0) paid++
+      assert.strictEqual(paid, 100)
+      for (let count = 0; count < 4; count++) yield* budget.refund(0)
+      assert.strictEqual(yield* budget.pay("ApiError"), 0)
+      yield* budget.refund(0)
+      assert.strictEqual(yield* budget.pay("ApiError"), 5)
+      yield* budget.refund(5)
+      assert.strictEqual(yield* budget.pay("ApiError"), 5)
+    }))
+})
