@@ -183,7 +183,12 @@ export class BasilicaClient implements AsyncDisposable {
         const scope = Scope.makeUnsafe()
         const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
         const stop = () => runner.finish(Scope.close(scope, Exit.void))
-        const release = beforeProcessEnds(() => this.close())
+        const forget = beforeProcessEnds(() => this.close())
+        const release = () => {
+          runner.onClosed.delete(release)
+          forget()
+        }
+        runner.onClosed.add(release)
         try {
           const deployment = await runner.run(scoped, { signal })
           return { ...deployment, [Symbol.asyncDispose]: () => stop().finally(release) }

@@ -97,8 +97,9 @@ const Line = Schema.fromJsonString(
 )
 const decodeLine = Schema.decodeUnknownResult(Line)
 
-const lineOfPut = ({ before, executorId, id, image, key, sentAt }: DeployIntent): string =>
-  `${JSON.stringify({ put: { key, executorId, image, before, sentAt, ...(id === undefined ? {} : { id }) } })}\n`
+const encodeIntent = Schema.encodeSync(DeployIntent)
+
+const lineOfPut = (intent: DeployIntent): string => `${JSON.stringify({ put: encodeIntent(intent) })}\n`
 const lineOfRemove = (key: string): string => `${JSON.stringify({ remove: key })}\n`
 
 /**

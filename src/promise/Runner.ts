@@ -20,6 +20,8 @@ export class Runner<R> {
   readonly #running = new Set<Fiber.Fiber<unknown, unknown>>()
   readonly #open = new Set<() => Promise<unknown>>()
   #closed: Promise<void> | undefined
+  /** What is done when this was closed. */
+  readonly onClosed = new Set<() => void>()
 
   constructor(layer: Layer.Layer<R, ConfigurationError>) {
     this.#runtime = ManagedRuntime.make(layer)
@@ -138,7 +140,11 @@ export class Runner<R> {
   async #close(): Promise<void> {
     for (const fiber of this.#running) fiber.interruptUnsafe()
     await Promise.all([...[...this.#open].map((close) => close()), ...[...this.#running].map(exitOf)])
-    await this.#runtime.dispose()
+    try {
+      await this.#runtime.dispose()
+    } finally {
+      for (const done of this.onClosed) done()
+    }
   }
 
   #fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E | ConfigurationError> {

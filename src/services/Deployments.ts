@@ -214,17 +214,26 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       : Duration.fromInputUnsafe(options.resubmitAfter)
     yield* Effect.annotateCurrentSpan({ image: request.image, executor: request.executorId ?? "any" })
     yield* warnOfUnquoted(request)
+    let isAwaited = true
     const create = safe.create(request, {
       timeout: Duration.fromInputUnsafe(timeout),
       held,
-      resubmitAfter
+      resubmitAfter,
+      // Whoever waited was told of an unknown outcome, and may have looked after it; else it is stopped.
+      onLate: ({ id }) =>
+        isAwaited
+          ? Effect.logWarning(`Deployments.deploy: the reply came after the deadline: ${id} runs, and is billed`)
+          : stopOrDie(id)
     })
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         Effect.forkDetach(create, { startImmediately: true, uninterruptible: false }),
         (creating) =>
           restore(Fiber.join(creating)).pipe(
-            Effect.onInterrupt(() => abandon(creating)),
+            Effect.onInterrupt(() => {
+              isAwaited = false
+              return abandon(creating)
+            }),
             Effect.flatMap(handOver)
           )
       )
@@ -270,8 +279,9 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     yield* Deadline.within(transport.timeout)(stopAndProve(id))
   })
 
-  const stopAndProve = (id: string): Effect.Effect<void, StopError> =>
-    transport.request<void, NotFound>({
+  const stopAndProve = Effect.fnUntraced(function*(id: string): Effect.fn.Return<void, StopError> {
+    let mayHaveStopped = false
+    return yield* transport.request<void, NotFound>({
       operation: "Deployments.stop",
       method: "DELETE",
       path: ["rentals", id],
@@ -282,13 +292,14 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       decode: (body) => body === undefined ? Result.void : Result.fail("it has a body, and the service sends none"),
       onRefusal: ({ mayHaveRun, operation, requestId, status }) => {
         if (status !== 404) return undefined
-        // A stopped deployment is not found any more: an earlier attempt worked, and its reply was lost.
-        if (mayHaveRun) return Result.void
+        // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.
+        mayHaveStopped = mayHaveRun
         return Result.fail(new NotFound({ operation, resource: "deployment", id, requestId }))
       }
     }).pipe(Effect.catch((error): Effect.Effect<void, StopError> => {
       switch (error._tag) {
         case "NotFound":
+          return mayHaveStopped ? proveStopped(id, strangers404) : Effect.fail(error)
         case "AuthenticationError":
         case "AuthorizationError":
           return Effect.fail(error)
@@ -296,6 +307,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
           return proveStopped(id, SafeCreate.summary(error))
       }
     }))
+  })
 
   /**
    * The list alone is proof: asking for the deployment answers "terminated" for one that is still stopping, and a 404 may
@@ -321,7 +333,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     Effect.catchTag(
       stop(id),
       "NotFound",
-      () => Deadline.within(transport.timeout)(proveStopped(id, "the service does not find it (404)"))
+      () => Deadline.within(transport.timeout)(proveStopped(id, strangers404))
     )
 
   const reconcile = Effect.fn("Deployments.reconcile")(function*(options: ReconcileOptions = {}) {
@@ -491,6 +503,8 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     reconcile
   })
 })
+
+const strangers404 = "it is not found (404), and the list does not say that it has stopped"
 
 const readLayerOptions = reader("Basilica", Schema.Struct({ deployTimeout: Schema.optional(duration()) }), "options")
 const readConfig = reader("Deployments.deploy", DeploymentRules, "config", RulesBetweenFields)

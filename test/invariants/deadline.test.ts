@@ -45,7 +45,8 @@ describe("one deadline over everything, in every method", () => {
           const limit = name === "deploy" ? deployTimeout : timeout
           assert.isAtMost(millis, limit + 100, name)
           const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-          if (name === "stop" || name === "deploy" || (name === "createKey" && phase === "backoff")) return
+          // These look what became of them within their deadline.
+          if (name === "stop" || name === "deploy" || name === "createKey") return
           assert.deepInclude(error, { _tag: "TimeoutError", phase, afterMillis: timeout }, name)
           assert.isAtLeast(millis, limit, name)
         }).pipe(Effect.provide(Layer.provideMerge(

@@ -3,7 +3,7 @@ import { Auth, TokenStore } from "basilica-sdk"
 import { TokenFile } from "basilica-sdk/node"
 import { ConfigProvider, Effect, Fiber, Layer, Logger, Redacted } from "effect"
 import { HttpClient } from "effect/http"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import * as Files from "node:fs"
 import * as NodeFiles from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -96,8 +96,13 @@ describe("the token file", () => {
           await Effect.runPromise(store.locked(store.write({ accessToken: Redacted.make("a") })))
           await Effect.runPromise(store.locked(store.write({ accessToken: Redacted.make("b") })))`
         // As nobody, where this is root: root is bound by no mode.
-        const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
-        if (user.uid !== undefined) Files.chownSync(root, user.uid, user.gid)
+        const nobody = { uid: 65534, gid: 65534 }
+        // Nobody may not reach a clone in root's own folder.
+        const isReached = process.getuid?.() === 0
+          && spawnSync(process.execPath, ["--check", join(import.meta.dirname, "../../src/index.ts")], nobody)
+              .status === 0
+        const user: Partial<typeof nobody> = isReached ? nobody : {}
+        if (isReached) Files.chownSync(root, nobody.uid, nobody.gid)
         execFileSync(process.execPath, [
           "--conditions=basilica-sdk-source",
           "--input-type=module-typescript",

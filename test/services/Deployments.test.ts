@@ -288,6 +288,21 @@ describe("Deployments.deploy", () => {
       }).pipe(against({ baseUrl: server.url }, logs))
     }))
 
+  it.live("stops what comes after the deadline of a deploy that nobody waits for", () =>
+    Effect.gen(function*() {
+      const arrived = yield* Deferred.make<ServerResponse>()
+      const server = yield* scriptedServer(service((response) => Deferred.doneUnsafe(arrived, Exit.succeed(response))))
+      yield* Effect.gen(function*() {
+        const deployments = yield* Deployments
+        const fiber = yield* Effect.forkChild(deployments.deploy(config, { timeout: "90 millis" }))
+        const response = yield* Deferred.await(arrived)
+        yield* Fiber.interrupt(fiber)
+        yield* Effect.sleep("150 millis")
+        json(response, 200, started)
+        while (deletes(server) === 0) yield* Effect.sleep("5 millis")
+      }).pipe(against({ baseUrl: server.url }))
+    }))
+
   it.live("takes the id of a reply whose details cannot be understood", () =>
     Effect.gen(function*() {
       const odd = [
@@ -649,9 +664,21 @@ describe("Deployments.stop", () => {
     ["a 403", (response) => bare(response, 403), "AuthorizationError", 1],
     ["a 500 and then a 204", (response, _, count) => bare(response, count === 1 ? 500 : 204), undefined, 2],
     [
-      "a lost reply and then a 404",
-      (response, _, count) => count === 1 ? response.socket?.destroy() : bare(response, 404),
+      "a lost reply, then a 404, and a list without it",
+      (response, { method }, count) => {
+        if (method === "GET") return json(response, 200, { rentals: [], total_count: 0 })
+        return count === 1 ? response.socket?.destroy() : bare(response, 404)
+      },
       undefined,
+      2
+    ],
+    [
+      "a 502, then a stranger's 404, and a list that has it",
+      (response, { method }, count) => {
+        if (method === "GET") return json(response, 200, { rentals: [rentalItem("Active")], total_count: 1 })
+        return bare(response, count === 1 ? 502 : 404)
+      },
+      "StopUnconfirmed",
       2
     ],
     [

@@ -228,6 +228,7 @@ export const follower = Effect.fnUntraced(function*(
     if (Result.isFailure(seen)) return yield* seen.failure.retryable ? again(seen.failure) : fail(seen.failure)
     if (seen.success === "gone") return false
     if (seen.success === "over") return yield* drain
+    cut = true
     return yield* again(broken("the service closed the log while the deployment still runs"))
   })
 

@@ -45,6 +45,8 @@ interface CreateOptions {
   readonly held: boolean
   /** Send once more where nothing is to be seen this long after the first time. */
   readonly resubmitAfter: Duration.Duration | undefined
+  /** Is told of the deployment where the reply comes after the deadline. */
+  readonly onLate: (deployment: Deployment) => Effect.Effect<void>
 }
 
 /** A deployment, and the key of its intent. */
@@ -77,7 +79,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
     })
 
   /** The request itself, the one place where it is sent. */
-  const send = (request: PlacedRequest, timeout: Duration.Duration) =>
+  const send = (request: PlacedRequest, timeout: Duration.Duration, onLate: CreateOptions["onLate"]) =>
     transport.request<Deployment, DeploymentError>({
       operation,
       method: "POST",
@@ -87,10 +89,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       timeout,
       decode: (body) => Result.map(decodeStartReply(body), (reply) => fromStartReply(reply, request)),
       onRefusal,
-      onLate: (exit) =>
-        Exit.isSuccess(exit)
-          ? Effect.logWarning(`${operation}: the reply came after the deadline: ${exit.value.id} runs, and is billed`)
-          : Effect.void
+      onLate: (exit) => Exit.isSuccess(exit) ? onLate(exit.value) : Effect.void
     })
 
   const create = (request: DeploymentRequest, options: CreateOptions): Effect.Effect<Created, CreateError> =>
@@ -134,11 +133,11 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   const attempt = Effect.fnUntraced(function*(
     request: PlacedRequest,
     intent: DeployIntent,
-    { resubmitAfter, timeout }: CreateOptions
+    { onLate, resubmitAfter, timeout }: CreateOptions
   ): Effect.fn.Return<Deployment, CreateError> {
     // A ninth of the time is kept for looking.
     const patience = Duration.times(timeout, 8 / 9)
-    const first = yield* send(request, patience).pipe(Effect.catch(unlessKnown))
+    const first = yield* send(request, patience, onLate).pipe(Effect.catch(unlessKnown))
     if (!(first instanceof Error)) return first
     const seen = yield* look(transport, intent, lookFor(first))
     if (resubmitAfter === undefined || !isNothing(seen)) return yield* settle(transport, intent, first, seen)
@@ -150,7 +149,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       return yield* settle(transport, intent, first, late)
     }
     yield* Effect.logWarning(`${operation}: nothing is to be seen of ${intent.key}, so it is sent a second time`)
-    const second = yield* send(request, patience).pipe(Effect.catch(unlessKnown))
+    const second = yield* send(request, patience, onLate).pipe(Effect.catch(unlessKnown))
     if (!(second instanceof Error)) return second
     return yield* settle(transport, intent, second, yield* look(transport, intent, lookFor(second)))
   })
