@@ -8,7 +8,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -403,8 +402,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     Effect.fnUntraced(function*(made: Effect.Effect<HttpClientRequest.HttpClientRequest>) {
       const request = yield* made
       const token = yield* tokenFor("Transport.client")
-      return yield* http.execute(withToken(request, token)).pipe(
-        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+      return yield* send(withToken(request, token)).pipe(
         Effect.tap((response) => forgetToken(response.request)),
         Effect.tapError((error) => forgetToken(error.request))
       )

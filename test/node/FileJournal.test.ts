@@ -126,6 +126,30 @@ describe("FileJournal", () => {
       assert.isNotEmpty(yield* kept(file))
     }))
 
+  it.effect("goes to one alone of several who find the lock of a process that is gone", () =>
+    Effect.gen(function*() {
+      const file = yield* path
+      const dead = spawn(process.execPath, ["-e", ""])
+      yield* Effect.promise(() => once(dead, "exit"))
+      FileSystem.writeFileSync(`${file}.lock`, `${dead.pid} unknown\n`)
+      const children = Array.from({ length: 4 }, (_, index) =>
+        spawn(
+          process.execPath,
+          ["--conditions=basilica-sdk-source", join(import.meta.dirname, "journalWriter.ts"), file, `child${index}`],
+          { stdio: ["ignore", "pipe", "ignore"] }
+        ))
+      yield* Effect.addFinalizer(() => Effect.sync(() => children.forEach((child) => child.kill("SIGKILL"))))
+      // One writes on; the others, who are refused, end by themselves.
+      const wrote = yield* Effect.promise(() =>
+        Promise.all(children.map(async (child) => {
+          const ended = once(child, "exit").then(() => false)
+          const put = once(child.stdout, "data").then(() => true)
+          return Promise.race([put, ended])
+        }))
+      )
+      assert.lengthOf(wrote.filter((one) => one), 1)
+    }))
+
   it.effect("says what is wrong with a file that cannot be used", () =>
     Effect.gen(function*() {
       const directory = yield* temporary

@@ -317,6 +317,14 @@ describe("Auth.deviceLogin", () => {
       const error = yield* Effect.flip(login(provider, []))
       assert.deepInclude(error, { _tag: "AuthenticationError", kind: "refused", code: "unauthorized_client" })
     }))
+
+  it.effect("takes a page of a proxy for no word on the sign-in", () =>
+    Effect.gen(function*() {
+      const provider = new IdentityProvider()
+      provider.fault = () => ({ status: 403, body: "<html>denied</html>" })
+      const error = yield* Effect.flip(login(provider, []))
+      assert.deepInclude(error, { _tag: "AuthenticationError", kind: "unreachable" })
+    }))
 })
 
 describe("Auth.signOut", () => {

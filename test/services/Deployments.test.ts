@@ -506,6 +506,25 @@ describe("Deployments.reconcile", () => {
       assert.strictEqual(kept.size, 0)
     }))
 
+  it.live("does not take a later deploy for one whose outcome is open", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response, { method, url }) => {
+        if (method === "POST") return json(response, 200, started)
+        if (method === "DELETE") return bare(response, 204)
+        if (url !== "/rentals") return json(response, 200, rental("active"))
+        const posted = server.received.some((request) => request.method === "POST")
+        const rentals = posted ? [before, rentalItem("Active")] : [before]
+        return json(response, 200, { rentals, total_count: rentals.length })
+      })
+      const kept = new Map([["k1", intent]])
+      yield* Effect.gen(function*() {
+        const deployments = yield* Deployments
+        yield* deployments.deploy({ executorId: intent.executorId, image: intent.image, noSsh: true })
+        yield* deployments.reconcile({ timeout: 0 })
+      }).pipe(Effect.provide(withJournal(server.url, kept)))
+      assert.strictEqual(deletes(server), 0)
+    }))
+
   it.live("stops what a scope held, and takes what is gone as stopped", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response, { method }) =>

@@ -33,6 +33,18 @@ describe("Transport", () => {
       assert.notProperty(request?.headers, "b3")
     }))
 
+  it.live("sends no trace header with the client for other calls", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => json(response, 200, noExecutors))
+      yield* Transport.use(({ client }) => client.get("/executors")).pipe(
+        against({ baseUrl: server.url }),
+        Effect.withSpan("a span of the user's")
+      )
+      assert.strictEqual(server.received[0]?.headers.authorization, "Bearer secret-token-1")
+      assert.notProperty(server.received[0]?.headers, "traceparent")
+      assert.notProperty(server.received[0]?.headers, "b3")
+    }))
+
   it.live("sends no token to health", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response) => json(response, 200, healthy))

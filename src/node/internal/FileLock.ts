@@ -45,7 +45,7 @@ const take = async (path: string): Promise<FileLock> => {
       if (holder === undefined) continue
       const pid = Number.parseInt(holder, 10)
       if (await lives(pid, holder)) return { _tag: "Held", pid }
-      await takeAway(path, holder)
+      await takeAway(path, holder, draft)
     }
   } finally {
     await FileSystem.rm(draft, { force: true })
@@ -64,13 +64,25 @@ const lives = async (pid: number, holder: string): Promise<boolean> => {
   return pid !== process.pid
 }
 
-/** Removes a lock that nobody holds; one that somebody took in the meantime is put back. */
-const takeAway = async (path: string, stale: string) => {
-  const aside = `${path}.${process.pid}.${crypto.randomUUID()}`
-  if (!await succeeds(FileSystem.rename(path, aside), "ENOENT")) return
-  const taken = await FileSystem.readFile(aside, "utf8")
-  if (taken !== stale) await succeeds(FileSystem.link(aside, path), "EEXIST")
-  await FileSystem.rm(aside, { force: true })
+/**
+ * Removes a lock that nobody holds. Of several who try, the one with the guard does, and looks once more before: the lock
+ * may be another's by now. A guard that its program left is removed by the next who comes.
+ */
+const takeAway = async (path: string, stale: string, draft: string) => {
+  const guard = `${path}.takeover`
+  if (!await succeeds(FileSystem.link(draft, guard), "EEXIST")) {
+    const holder = await FileSystem.readFile(guard, "utf8").catch(() => undefined)
+    if (holder !== undefined && !await lives(Number.parseInt(holder, 10), holder)) {
+      await FileSystem.rm(guard, { force: true })
+    }
+    return
+  }
+  try {
+    const holder = await FileSystem.readFile(path, "utf8").catch(() => undefined)
+    if (holder === stale) await FileSystem.rm(path, { force: true })
+  } finally {
+    await FileSystem.rm(guard, { force: true })
+  }
 }
 
 const succeeds = async (change: Promise<void>, unless: string): Promise<boolean> => {

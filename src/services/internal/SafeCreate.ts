@@ -78,6 +78,16 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       return journal === undefined ? Effect.void : noted(journal.remove(key))
     })
 
+  /** Another deploy to the machine whose outcome is open is not to be taken for this one, which is known. */
+  const ruleOut = Effect.fnUntraced(function*(id: string, { executorId, image, key }: DeployIntent) {
+    if (journal === undefined) return
+    for (const other of yield* journal.open) {
+      if (other.key === key || other.id !== undefined) continue
+      if (other.executorId !== executorId || other.image !== image) continue
+      yield* journal.put({ ...other, before: [...other.before, id] })
+    }
+  })
+
   /** The request itself, the one place where it is sent. */
   const send = (request: PlacedRequest, timeout: Duration.Duration, onLate: CreateOptions["onLate"]) =>
     transport.request<Deployment, DeploymentError>({
@@ -126,6 +136,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       )
     )
     yield* noted(put({ ...intent, id: deployment.id }))
+    yield* noted(ruleOut(deployment.id, intent))
     return { deployment, key: intent.key }
   })
 

@@ -186,6 +186,8 @@ const refusal = (status: number, text: string): EndpointFailure => {
   const code = Result.isSuccess(reply) ? reply.success.error : undefined
   const reason = `answered ${status}${code === undefined ? "" : ` ${code}`}`
   if (status === 429 || status === 503) return failure("not sent", reason, code)
+  // Without an OAuth code it is a proxy before the service that turned it away, which is no word on the sign-in.
+  if (status === 403 && code === undefined) return failure("not sent", reason)
   return failure(status >= 500 || status === 408 ? "unknown" : "refused", reason, code)
 }
 
