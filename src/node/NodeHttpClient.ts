@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
 import type * as HttpBody from "effect/http/HttpBody"
@@ -7,16 +8,19 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as Url from "effect/http/Url"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Agent, type Dispatcher } from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
-import { readableStream } from "./internal/readableStream.ts"
+import { type DirectBody, eachChunk } from "../services/DirectBody.ts"
+import { Exchange } from "./internal/Exchange.ts"
 
 /** {@link layer} with limits of your own: connections, proxies, TLS. Takes the options of undici's `Agent`. */
 export const layerOptions = (options: Agent.Options): Layer.Layer<HttpClient.HttpClient> =>
@@ -42,54 +46,45 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = layerOptions({
 })
 
 const make = (agent: Agent): HttpClient.HttpClient => {
-  const dispatcher = agent.compose(reportStart)
-  return HttpClient.make((request, url, signal, fiber) => {
-    const progress = fiber.getRef(CallProgress)
-    progress.phase = "connect"
-    const options = (): Options => ({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: request.method,
-      headers: request.headers,
-      body: bytes(request.body),
-      signal,
-      onStart: () => {
-        progress.phase = "headers"
+  const send = (request: HttpClientRequest.HttpClientRequest, url: URL, fiber: AnyFiber, signal?: AbortSignal) =>
+    Effect.suspend(() => {
+      const progress = fiber.getRef(CallProgress)
+      if (progress !== undefined) progress.phase = "connect"
+      const exchange = new Exchange(() => {
+        if (progress !== undefined) progress.phase = "headers"
+      })
+      signal?.addEventListener("abort", exchange.abandon)
+      const options: Dispatcher.DispatchOptions = {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: request.method,
+        headers: request.headers,
+        body: bytes(request.body)
       }
+      const failed = (cause: unknown) =>
+        new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+      return Effect.try({ try: () => agent.dispatch(options, exchange), catch: failed }).pipe(
+        Effect.andThen(Effect.mapError(exchange.head, failed)),
+        Effect.map(() => new UndiciResponse(request, url.href, exchange))
+      )
     })
-    return Effect.map(
-      Effect.tryPromise({
-        try: () => dispatcher.request(options()),
-        catch: (cause) =>
-          new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
-      }),
-      (response) => new UndiciResponse(request, url.href, response)
-    )
-  })
+  const traced = HttpClient.make((request, url, signal, fiber) => send(request, url, fiber, signal))
+  // The request of a call of this SDK that nobody traces needs nothing of what that client does around it.
+  return HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
+    (made) =>
+      Effect.flatMap(made, (request) =>
+        Effect.withFiber((fiber) => {
+          const isOwn = fiber.getRef(CallProgress) !== undefined && fiber.getRef(HttpClient.TracerDisabledWhen)(request)
+          const url = isOwn ? Url.make(request.url, request.urlParams, undefined) : undefined
+          return url === undefined || Result.isFailure(url)
+            ? traced.execute(request)
+            : send(request, url.success, fiber)
+        })),
+    Effect.succeed
+  )
 }
 
-interface Options extends Dispatcher.RequestOptions {
-  readonly onStart?: () => void
-}
-
-/** Tells when a request has a connection and begins to be written. */
-const reportStart: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) =>
-  dispatch(options, {
-    ...forward(handler),
-    onRequestStart: (controller, context) => {
-      const { onStart } = options as Options
-      onStart?.()
-      handler.onRequestStart?.(controller, context)
-    }
-  })
-
-const forward = (handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler => ({
-  onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
-  onResponseStart: (...args) => handler.onResponseStart?.(...args),
-  onResponseData: (...args) => handler.onResponseData?.(...args),
-  onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
-  onResponseError: (...args) => handler.onResponseError?.(...args)
-})
+type AnyFiber = Pick<Fiber.Fiber<unknown, unknown>, "getRef">
 
 /** `Transport` sends nothing or bytes; the escape hatch may send more, and gets a clear error. */
 const bytes = (body: HttpBody.HttpBody): Uint8Array | string | null => {
@@ -99,38 +94,47 @@ const bytes = (body: HttpBody.HttpBody): Uint8Array | string | null => {
   throw new TypeError(`A request body of kind ${body._tag} is not supported; send text, JSON or bytes.`)
 }
 
-class UndiciResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+/** A reply that nobody read must not keep its connection. Who reads one holds it. */
+const forgotten = new FinalizationRegistry<Exchange>((exchange) => exchange.abandon())
+
+class UndiciResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse, DirectBody {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly remoteAddress: Option.Option<string> = Option.none()
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: string
-  readonly #source: Dispatcher.ResponseData
+  readonly headers: Headers.Headers
+  readonly #exchange: Exchange
 
-  constructor(request: HttpClientRequest.HttpClientRequest, url: string, source: Dispatcher.ResponseData) {
+  constructor(request: HttpClientRequest.HttpClientRequest, url: string, exchange: Exchange) {
     super()
     this.request = request
     this.url = url
-    this.#source = source
-    // Without a listener a connection that breaks before the body is read would be an uncaught exception.
-    source.body.on("error", () => {})
+    this.headers = Headers.fromInput(exchange.headers as Headers.Input)
+    this.#exchange = exchange
+    forgotten.register(this, exchange)
   }
 
   get status(): number {
-    return this.#source.statusCode
-  }
-
-  get headers(): Headers.Headers {
-    return Headers.fromInput(this.#source.headers as Headers.Input)
+    return this.#exchange.status
   }
 
   get cookies(): Cookies.Cookies {
-    const header = this.#source.headers["set-cookie"]
+    const header = this.#exchange.headers["set-cookie"]
     return header === undefined ? Cookies.empty : Cookies.fromSetCookie(header)
   }
 
+  /** Pulled: nothing is read before it is asked for. Who stops reading closes the connection, also while waiting. */
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
-    return readableStream(this.#source.body, (cause) => this.#decodeError(cause))
+    const exchange = this.#exchange
+    return Stream.unwrap(Effect.as(
+      Effect.addFinalizer(() => Effect.sync(exchange.abandon)),
+      Stream.mapError(Stream.fromPull(Effect.succeed(exchange.pull)), (cause) => this.#decodeError(cause))
+    ))
+  }
+
+  [eachChunk](take: (chunk: Uint8Array) => boolean): Effect.Effect<void, HttpClientError.HttpClientError> {
+    return Effect.mapError(this.#exchange.eachChunk(take), (cause) => this.#decodeError(cause))
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {

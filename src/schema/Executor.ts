@@ -50,9 +50,12 @@ export interface Executor {
  * Reads a location as the service writes it, `City/Region/Country`: `Unknown`, empty and missing parts are absent.
  */
 export const parseLocation = (text: string | null | undefined): Location => {
-  const [city, region, country] = (text ?? "").split("/").map((part) => part.trim())
-  return { ...known("city", city), ...known("region", region), ...known("country", country) }
+  const location: { -readonly [Part in keyof Location]: Location[Part] } = {}
+  const [city, region, country] = (text ?? "").split("/")
+  if (isKnown(city)) location.city = city.trim()
+  if (isKnown(region)) location.region = region.trim()
+  if (isKnown(country)) location.country = country.trim()
+  return location
 }
 
-const known = (key: keyof Location, part: string | undefined): Location =>
-  part === undefined || part === "" || part === "Unknown" ? {} : { [key]: part }
+const isKnown = (part = ""): part is string => !/^\s*(?:Unknown\s*)?$/.test(part)

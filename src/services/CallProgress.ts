@@ -6,8 +6,8 @@ export interface CallProgress {
   phase: Phase
 }
 
-/** The progress of the call that the current fiber makes. */
-export const CallProgress: Context.Reference<CallProgress> = Context.Reference<CallProgress>(
+/** The progress of the call of this SDK that the current fiber makes; `undefined` in a request of anybody else. */
+export const CallProgress: Context.Reference<CallProgress | undefined> = Context.Reference<CallProgress | undefined>(
   "basilica-sdk/services/CallProgress",
-  { defaultValue: () => ({ phase: "headers" }) }
+  { defaultValue: () => undefined }
 )

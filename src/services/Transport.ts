@@ -9,11 +9,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -213,45 +216,43 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   const send = sendWith(http)
 
   /** Throws at a path that would not be the one that was meant: no input of the services can make such a one. */
-  const build = (call: Request): HttpClientRequest.HttpClientRequest => {
-    const { operation, path } = call
+  const build = (call: Request, token?: Redacted.Redacted): HttpClientRequest.HttpClientRequest => {
+    const { body, method, operation, path, query } = call
     const problems = path.flatMap((segment, index) =>
       isSegment(segment) ? [] : [{ field: `path[${index}]`, problem: notSegment }]
     )
     if (problems.length > 0) throw new ConfigurationError({ operation, problems })
-    const request = HttpClientRequest.make(call.method)(
-      `${baseUrl}/${call.path.map(encodeURIComponent).join("/")}`,
-      { acceptJson: true }
+    const request = HttpClientRequest.makeWith(
+      method,
+      `${baseUrl}/${path.map(encodeURIComponent).join("/")}`,
+      query === undefined ? UrlParams.empty : UrlParams.fromInput(query),
+      Option.none(),
+      token === undefined ? accept : Headers.set(accept, "authorization", `Bearer ${Redacted.value(token)}`),
+      HttpBody.empty
     )
-    const query = Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined)
-    const withQuery = query.length === 0 ? request : HttpClientRequest.setUrlParams(request, Object.fromEntries(query))
-    return call.body === undefined ? withQuery : HttpClientRequest.bodyJsonUnsafe(withQuery, call.body)
+    return body === undefined ? request : HttpClientRequest.bodyJsonUnsafe(request, body)
   }
-
-  const withToken = (request: HttpClientRequest.HttpClientRequest, token: Redacted.Redacted) =>
-    HttpClientRequest.bearerToken(request, token)
 
   /**
    * Sends with the token; if the service refuses it and there is another by then, once more with that. While a token is
    * waited for, nothing of the call is on its way.
    */
   const sendAuthenticated = Effect.fnUntraced(
-    function*(operation: string, request: HttpClientRequest.HttpClientRequest) {
-      const progress = yield* CallProgress
+    function*(call: Request, progress: CallProgress) {
       progress.phase = "connect"
-      const token = yield* tokenFor(operation)
+      const token = yield* tokenFor(call.operation)
       progress.phase = "headers"
-      const response = yield* send(withToken(request, token))
+      const response = yield* send(build(call, token))
       if (response.status !== 401) return response
       progress.phase = "connect"
       const fresh = yield* auth.invalidate(token).pipe(
-        Effect.andThen(tokenFor(operation)),
+        Effect.andThen(tokenFor(call.operation)),
         Effect.onExitIf(Exit.isFailure, () => discard(response))
       )
       progress.phase = "headers"
       if (Redacted.value(fresh) === Redacted.value(token)) return response
       yield* discard(response)
-      return yield* send(withToken(request, fresh))
+      return yield* send(build(call, fresh))
     }
   )
 
@@ -269,7 +270,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   /** One attempt, up to the head of the reply. */
   const head = Effect.fnUntraced(function*<E extends Tagged>(call: Request, progress: CallProgress, sender: Sender<E>) {
     progress.phase = "headers"
-    return yield* sender(call.operation, build(call)).pipe(
+    return yield* sender(call, progress).pipe(
       Effect.provideService(CallProgress, progress),
       Effect.mapError((error) =>
         HttpClientError.isHttpClientError(error)
@@ -402,7 +403,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     Effect.fnUntraced(function*(made: Effect.Effect<HttpClientRequest.HttpClientRequest>) {
       const request = yield* made
       const token = yield* tokenFor("Transport.client")
-      return yield* send(withToken(request, token)).pipe(
+      return yield* send(HttpClientRequest.bearerToken(request, token)).pipe(
         Effect.tap((response) => forgetToken(response.request)),
         Effect.tapError((error) => forgetToken(error.request))
       )
@@ -410,7 +411,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(HttpClientRequest.prependUrl(request, baseUrl))
   )
 
-  const sendPublic: Sender<never> = (_operation, request) => send(request)
+  const sendPublic: Sender<never> = (call) => send(build(call))
 
   return Transport.of({
     client,
@@ -447,8 +448,8 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
 })
 
 type Sender<E> = (
-  operation: string,
-  request: HttpClientRequest.HttpClientRequest
+  call: Request,
+  progress: CallProgress
 ) => Effect.Effect<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError>
 
 interface Attempt {
@@ -465,6 +466,8 @@ const unprintable = new AuthenticationError({
   reason: "the token is empty, or holds a character that a header cannot carry",
   remedy: "Give printable ASCII, as the service gave it out."
 })
+
+const accept = Headers.fromRecordUnsafe({ accept: "application/json" })
 
 /** A dot segment changes the path however it is encoded; half of a character cannot be encoded at all. */
 const isSegment = (segment: string): boolean => !/^\.{0,2}$|\p{Cs}/u.test(segment)
@@ -497,29 +500,21 @@ const parseDate = (header: string | undefined): number | undefined => {
 /** How deep the JSON of a reply may nest. The service's own is 6 deep. */
 const maxDepth = 64
 
-const isDeeper = (json: string, limit: number): boolean => {
-  let depth = 0
-  for (let at = 0; at < json.length; at++) {
-    switch (json.charCodeAt(at)) {
-      case 0x22:
-        while (++at < json.length && json.charCodeAt(at) !== 0x22) if (json.charCodeAt(at) === 0x5c) at++
-        break
-      case 0x5b:
-      case 0x7b:
-        if (++depth > limit) return true
-        break
-      case 0x5d:
-      case 0x7d:
-        depth--
-    }
-  }
+const isDeeper = (value: unknown, limit: number): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (limit === 0) return true
+  if (Array.isArray(value)) return value.some((item) => isDeeper(item, limit - 1))
+  const record = value as { readonly [key: string]: unknown }
+  for (const key in record) if (isDeeper(record[key], limit - 1)) return true
   return false
 }
 
 const parseJson = (text: string): Result.Result<unknown, string> => {
   if (text === "") return Result.succeed(undefined)
-  if (isDeeper(text, maxDepth)) return Result.fail(`the body is nested deeper than ${maxDepth}`)
-  return Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
+  const json = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
+  return Result.isSuccess(json) && isDeeper(json.success, maxDepth)
+    ? Result.fail(`the body is nested deeper than ${maxDepth}`)
+    : json
 }
 
 /** Makes a `decode` of a schema; what does not fit is named by its place, never by its value. */

@@ -34,8 +34,7 @@ describe("snakeKeys", () => {
 
 describe("the wire schemas", () => {
   it("read the executors of the contract and write them back without loss", () => {
-    const reply = Schema.decodeSync(ExecutorsReply)(executors)
-    const [first] = reply.availableExecutors
+    const [first] = Schema.decodeSync(Schema.toEncoded(ExecutorsReply))(executors).available_executors
     assert.isDefined(first)
     assert.deepStrictEqual(first && toExecutor(first), {
       id: "2f0c6a3e",
@@ -48,6 +47,7 @@ describe("the wire schemas", () => {
       availableUntil: undefined
     })
     const { from_tomorrow: _, ...executor } = executors.available_executors[0]?.executor ?? { from_tomorrow: true }
+    const reply = Schema.decodeSync(ExecutorsReply)(executors)
     assert.deepEqual(Schema.encodeSync(ExecutorsReply)(reply).available_executors[0]?.executor, executor)
   })
 
@@ -58,7 +58,7 @@ describe("the wire schemas", () => {
     assert.notProperty(Schema.encodeSync(RentalReply)({ rentalId: "r", status: "active" }), "ssh_credentials")
     const location = (text: unknown) =>
       toExecutor(
-        Schema.decodeUnknownSync(AvailableExecutorWire)({
+        Schema.decodeUnknownSync(Schema.toEncoded(AvailableExecutorWire))({
           executor: { ...executors.available_executors[0]?.executor, location: text }
         })
       ).location
@@ -68,14 +68,14 @@ describe("the wire schemas", () => {
   })
 
   it("read a listed rental that tells the least", () => {
-    const least = fromRentalItem(Schema.decodeSync(RentalItemWire)({ rental_id: "r", state: "Hibernating" }))
+    const least = fromRentalItem({ rental_id: "r", state: "Hibernating" })
     assert.deepStrictEqual(least.status, { _tag: "Unknown", raw: "Hibernating" })
     assert.isUndefined(least.createdAt)
   })
 
   it("report a bad item beside the good ones", () => {
     const decode = decodeListing("rentals", RentalItemWire, {
-      toDomain: (wire) => wire.rentalId,
+      toDomain: (wire) => wire.rental_id,
       idOf: (raw) => (raw as { rental_id?: unknown } | null)?.rental_id
     })
     const listing = Result.getOrThrow(decode({

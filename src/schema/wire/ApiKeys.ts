@@ -32,9 +32,9 @@ export const ApiKeyItemWire = snakeKeys(Schema.Struct({
 }))
 
 /** What people hold of an item of `GET /api-keys`. */
-export const toApiKey = (wire: typeof ApiKeyItemWire.Type): ApiKey => ({
+export const toApiKey = (wire: typeof ApiKeyItemWire.Encoded): ApiKey => ({
   name: wire.name,
   keyId: wire.kid,
-  createdAt: wire.createdAt,
-  lastUsedAt: wire.lastUsedAt ?? undefined
+  createdAt: wire.created_at,
+  lastUsedAt: wire.last_used_at ?? undefined
 })

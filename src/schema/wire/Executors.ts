@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { type Executor, parseLocation } from "../Executor.ts"
+import { type CpuSpec, type Executor, type GpuSpec, parseLocation } from "../Executor.ts"
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
 import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
@@ -90,21 +90,32 @@ export const executorsQuery = (filters: ExecutorFilters): Record<string, string 
   location_country: filters.country
 })
 
+/** What people hold of a GPU. */
+export const toGpuSpec = (wire: typeof GpuSpecWire.Encoded): GpuSpec => ({
+  name: wire.name,
+  memoryGb: wire.memory_gb,
+  computeCapability: wire.compute_capability
+})
+
+/** What people hold of processor and memory. */
+export const toCpuSpec = (wire: typeof CpuSpecWire.Encoded): CpuSpec => ({
+  cores: wire.cores,
+  model: wire.model,
+  memoryGb: wire.memory_gb
+})
+
 /** What people hold of an item of `GET /executors`. */
-export const toExecutor = (wire: typeof AvailableExecutorWire.Type): Executor => {
-  const { cpuSpecs, gpuSpecs, id, location, networkSpeed } = wire.executor
-  return {
-    id,
-    gpus: gpuSpecs,
-    cpu: cpuSpecs,
-    location: parseLocation(location),
-    networkSpeed: networkSpeed == null ? undefined : {
-      downloadMbps: networkSpeed.downloadMbps ?? undefined,
-      uploadMbps: networkSpeed.uploadMbps ?? undefined,
-      testedAt: networkSpeed.testTimestamp ?? undefined
-    },
-    verificationScore: wire.availability?.verificationScore ?? undefined,
-    uptimePercentage: wire.availability?.uptimePercentage ?? undefined,
-    availableUntil: wire.availability?.availableUntil ?? undefined
-  }
-}
+export const toExecutor = ({ availability, executor }: typeof AvailableExecutorWire.Encoded): Executor => ({
+  id: executor.id,
+  gpus: executor.gpu_specs.map(toGpuSpec),
+  cpu: toCpuSpec(executor.cpu_specs),
+  location: parseLocation(executor.location),
+  networkSpeed: executor.network_speed == null ? undefined : {
+    downloadMbps: executor.network_speed.download_mbps ?? undefined,
+    uploadMbps: executor.network_speed.upload_mbps ?? undefined,
+    testedAt: executor.network_speed.test_timestamp ?? undefined
+  },
+  verificationScore: availability?.verification_score ?? undefined,
+  uptimePercentage: availability?.uptime_percentage ?? undefined,
+  availableUntil: availability?.available_until ?? undefined
+})

@@ -9,7 +9,7 @@ import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
 import type { ListFilters } from "../ListFilters.ts"
 import * as SshAccess from "../SshAccess.ts"
-import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire } from "./Executors.ts"
+import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire, toCpuSpec, toGpuSpec } from "./Executors.ts"
 import { count, duration, maybe } from "./fields.ts"
 
 /** The least that is known of the machine in `executor_selection`. */
@@ -219,35 +219,35 @@ const unique = <Port extends { readonly containerPort: number; readonly hostPort
 ]
 
 /** What people hold of one deployment that was asked for. */
-export const fromRentalReply = (wire: typeof RentalReply.Type): Deployment => ({
-  id: wire.rentalId,
+export const fromRentalReply = (wire: typeof RentalReply.Encoded): Deployment => ({
+  id: wire.rental_id,
   status: DeploymentStatus.fromWire(wire.status),
   executorId: wire.executor?.id,
   image: undefined,
-  ssh: ssh(wire.sshCredentials),
-  hasSsh: typeof wire.sshCredentials === "string",
+  ssh: ssh(wire.ssh_credentials),
+  hasSsh: typeof wire.ssh_credentials === "string",
   ports: undefined,
   containerId: undefined,
   containerName: undefined,
-  createdAt: wire.createdAt ?? undefined,
-  gpus: wire.executor?.gpuSpecs ?? [],
-  cpu: wire.executor?.cpuSpecs ?? undefined,
+  createdAt: wire.created_at ?? undefined,
+  gpus: (wire.executor?.gpu_specs ?? []).map(toGpuSpec),
+  cpu: wire.executor?.cpu_specs == null ? undefined : toCpuSpec(wire.executor.cpu_specs),
   location: parseLocation(wire.executor?.location)
 })
 
 /** What people hold of one deployment in a list. */
-export const fromRentalItem = (wire: typeof RentalItemWire.Type): Deployment => ({
-  id: wire.rentalId,
+export const fromRentalItem = (wire: typeof RentalItemWire.Encoded): Deployment => ({
+  id: wire.rental_id,
   status: DeploymentStatus.fromWire(wire.state),
-  executorId: wire.executorId ?? undefined,
-  image: wire.containerImage ?? undefined,
+  executorId: wire.executor_id ?? undefined,
+  image: wire.container_image ?? undefined,
   ssh: undefined,
-  hasSsh: wire.hasSsh ?? false,
+  hasSsh: wire.has_ssh ?? false,
   ports: undefined,
-  containerId: wire.containerId ?? undefined,
+  containerId: wire.container_id ?? undefined,
   containerName: undefined,
-  createdAt: wire.createdAt ?? undefined,
-  gpus: wire.gpuSpecs ?? [],
-  cpu: wire.cpuSpecs ?? undefined,
+  createdAt: wire.created_at ?? undefined,
+  gpus: (wire.gpu_specs ?? []).map(toGpuSpec),
+  cpu: wire.cpu_specs == null ? undefined : toCpuSpec(wire.cpu_specs),
   location: parseLocation(wire.location)
 })

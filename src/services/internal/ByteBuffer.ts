@@ -1,3 +1,4 @@
+/** The size of the segments, to which they grow. */
 const segmentSize = 64 * 1024
 /** What is smaller than this is copied: on its own it could cost more than what is in it. */
 const small = 4 * 1024
@@ -15,10 +16,15 @@ export class ByteBuffer {
     this.#limit = limit
   }
 
+  /** Whether more came than the limit allows. */
+  get full(): boolean {
+    return !(this.#size <= this.#limit)
+  }
+
   /** Whether they were taken: not if there are more than the limit allows. */
   add(bytes: Uint8Array): boolean {
     this.#size += bytes.length
-    if (!(this.#size <= this.#limit)) return false
+    if (this.full) return false
     if (bytes.length >= small) {
       this.#close()
       this.#segments.push(bytes)
@@ -26,7 +32,7 @@ export class ByteBuffer {
     }
     if (this.#used + bytes.length > this.#open.length) {
       this.#close()
-      this.#open = new Uint8Array(segmentSize)
+      this.#open = new Uint8Array(Math.min(segmentSize, Math.max(bytes.length, 2 * (this.#size - bytes.length))))
     }
     this.#open.set(bytes, this.#used)
     this.#used += bytes.length
@@ -37,6 +43,8 @@ export class ByteBuffer {
   toString(): string {
     this.#close()
     const decoder = new TextDecoder()
+    const [first, ...others] = this.#segments
+    if (others.length === 0) return decoder.decode(first)
     return this.#segments.map((segment) => decoder.decode(segment, { stream: true })).join("") + decoder.decode()
   }
 

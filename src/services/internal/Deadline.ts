@@ -25,19 +25,22 @@ export const within = (
   duration: Duration.Input
 ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> =>
 (effect) =>
-  Effect.gen(function*() {
-    const outer = yield* Deadline
+  Effect.withFiber((fiber) => {
+    const outer = fiber.getRef(Deadline)
     const totalMillis = Duration.toMillis(Duration.fromInputUnsafe(duration))
-    const endsAt = (yield* Clock.currentTimeMillis) + totalMillis
-    const nearer = outer !== undefined && outer.endsAt <= endsAt ? outer : { endsAt, totalMillis }
-    return yield* Effect.provideService(effect, Deadline, nearer)
+    const endsAt = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() + totalMillis
+    return outer !== undefined && outer.endsAt <= endsAt
+      ? effect
+      : Effect.provideService(effect, Deadline, { endsAt, totalMillis })
   })
 
-/** What is left of the deadline, in milliseconds, at most `own`. */
+/** What is left of the deadline of the current fiber, in milliseconds, at most `own`. */
 export const left = (own: number): Effect.Effect<{ readonly millis: number; readonly totalMillis: number }> =>
-  Effect.gen(function*() {
-    const deadline = yield* Deadline
-    if (deadline === undefined) return { millis: own, totalMillis: own }
-    const rest = Math.max(0, deadline.endsAt - (yield* Clock.currentTimeMillis))
-    return rest < own ? { millis: rest, totalMillis: deadline.totalMillis } : { millis: own, totalMillis: own }
+  Effect.withFiber((fiber) => {
+    const deadline = fiber.getRef(Deadline)
+    if (deadline === undefined) return Effect.succeed({ millis: own, totalMillis: own })
+    const rest = Math.max(0, deadline.endsAt - fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+    return Effect.succeed(
+      rest < own ? { millis: rest, totalMillis: deadline.totalMillis } : { millis: own, totalMillis: own }
+    )
   })

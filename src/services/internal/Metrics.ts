@@ -22,8 +22,15 @@ const retryBudget = Metric.gauge("basilica_retry_budget_tokens", { description: 
 export const setRetryBudget = (tokens: number): Effect.Effect<void> => Metric.update(retryBudget, tokens)
 
 /** Counts a call that ended; the outcome is `ok`, or the tag of its error. */
-export const countCall = (operation: string, outcome: string): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(calls, { operation, outcome }), 1)
+export const countCall = (operation: string, outcome: string): Effect.Effect<void> => {
+  // There are as many as there are operations and tags, and making one is dearer than using it.
+  const key = `${operation} ${outcome}`
+  let counter = callsBy.get(key)
+  if (counter === undefined) callsBy.set(key, counter = Metric.withAttributes(calls, { operation, outcome }))
+  return Metric.update(counter, 1)
+}
+
+const callsBy = new Map<string, typeof calls>()
 
 /** Counts an attempt after the first. */
 export const countRetry = (operation: string): Effect.Effect<void> =>

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { NotFound } from "../../errors/NotFound.ts"
 import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentStatus } from "../../schema/DeploymentStatus.ts"
@@ -38,7 +39,7 @@ export const getRental = (
     onRefusal: notFound(id)
   })
 
-const decodeReply = decodeWith(RentalReply)
+const decodeReply = decodeWith(Schema.toEncoded(RentalReply))
 const decodeRental = (body: unknown) => Result.map(decodeReply(body), fromRentalReply)
 
 /** `GET /rentals`. */

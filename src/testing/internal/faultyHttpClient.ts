@@ -13,7 +13,7 @@ import { CallProgress } from "../../services/CallProgress.ts"
 /** A client between which and the service things go wrong as a script says. Time is the `Clock`, chance is `Random`. */
 export const faultyHttpClient = (client: HttpClient.HttpClient, script: FaultScript): HttpClient.HttpClient =>
   HttpClient.make(Effect.fnUntraced(function*(request, url) {
-    const progress = yield* CallProgress
+    const progress = (yield* CallProgress) ?? { phase: "connect" }
     progress.phase = "connect"
     const unreachable = script.onConnection()
     if (unreachable !== undefined) return yield* broken(script, unreachable, request, "ECONNREFUSED")
