@@ -372,7 +372,8 @@ describe("a call while a token is waited for", () => {
       const { url } = yield* serveIdentityProvider(provider)
       const { accessToken, refreshToken } = provider.signIn()
       provider.expire()
-      provider.fault = ({ path }) => path === "/oauth/token" ? { status: 503, body: "" } : undefined
+      const busy = { status: 503, body: { error: "temporarily_unavailable" } }
+      provider.fault = ({ path }) => path === "/oauth/token" ? busy : undefined
       const never = Layer.succeed(Auth, { token: Effect.never, invalidate: () => Effect.void })
       const error = yield* Effect.flip(list).pipe(
         Effect.provide(Basilica.layer({ baseUrl: url, auth: never, timeout: "50 millis" }))

@@ -8,7 +8,7 @@ import {
   type Tokens,
   TokenStore
 } from "basilica-sdk"
-import { Cause, Effect, Exit, Fiber, Layer, Logger, Random, Redacted, Tracer } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, Random, Redacted, Tracer } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
@@ -148,7 +148,8 @@ describe("a sign-in that is renewed", () => {
 
   it.effect("works on with the old token while an early renewal fails, and tries again after a while", () => {
     const { layer, provider } = virtual({ lifetimeSeconds: 1000 })
-    provider.fault = ({ path }) => path === "/oauth/token" ? { status: 503, body: "" } : undefined
+    const busy = { status: 503, body: { error: "temporarily_unavailable" } }
+    provider.fault = ({ path }) => path === "/oauth/token" ? busy : undefined
     const exchanges = () => provider.requests.filter(({ path }) => path === "/oauth/token").length
     return Effect.gen(function*() {
       yield* list
@@ -340,6 +341,65 @@ describe("a sign-in that is renewed", () => {
       }).pipe(Effect.provide(layer))
     })
 
+    for (
+      const fault of [
+        { status: 429, body: "" },
+        { status: 429, body: { error: "too_many_requests" } },
+        { status: 503, body: { error: "temporarily_unavailable" } }
+      ]
+    ) {
+      it.effect(`with ${JSON.stringify(fault)}, which says that nothing was done, is tried again with each call`, () => {
+        const { layer, provider } = failing((count) => count <= 4 ? fault : undefined)
+        return Effect.gen(function*() {
+          const error = yield* inTime(Effect.flip(list))
+          assert.deepInclude(error, { _tag: "AuthenticationError", kind: "unreachable", retryable: true })
+          assert.strictEqual(tokenRequests(provider), 3)
+          yield* inTime(list)
+          assert.strictEqual(provider.exchanges, 1)
+          assert.deepStrictEqual(provider.abused, [])
+        }).pipe(Effect.provide(layer))
+      })
+    }
+
+    for (
+      const reply of [
+        { status: 503, body: "<html>upstream reset" },
+        { status: 503, body: "" },
+        { status: 503, body: { error: "server_error" } },
+        { status: 500, body: { error: "temporarily_unavailable" } },
+        { status: 504, body: "" }
+      ]
+    ) {
+      it.effect(`with ${JSON.stringify(reply)} after it was carried out, is sent once more and never again`, () => {
+        const { layer, provider } = failing(() => undefined, { overlap: true })
+        provider.fault = (request) => {
+          if (request.path !== "/oauth/token") return undefined
+          provider.handle(request, true)
+          return reply
+        }
+        return Effect.gen(function*() {
+          const error = yield* inTime(Effect.flip(list))
+          assert.deepInclude(error, { _tag: "AuthenticationError", kind: "signedOut" })
+          yield* inTime(Effect.flip(Effect.repeat(list, { times: 5 })))
+          assert.strictEqual(tokenRequests(provider), 2)
+          assert.deepStrictEqual(provider.abused, [])
+        }).pipe(Effect.provide(layer))
+      })
+    }
+
+    it.effect("with a page of a proxy that is back two seconds later, goes on", () => {
+      const { layer, provider } = failing(() => undefined)
+      const page = { status: 503, body: "<html>" }
+      return Effect.gen(function*() {
+        const since = yield* Clock.currentTimeMillis
+        const now = yield* Effect.map(Clock.Clock, (clock) => () => clock.currentTimeMillisUnsafe())
+        provider.fault = ({ path }) => path === "/oauth/token" && now() - since < 1900 ? page : undefined
+        yield* inTime(list)
+        assert.strictEqual(provider.exchanges, 1)
+        assert.strictEqual(tokenRequests(provider), 2)
+      }).pipe(Effect.provide(layer))
+    })
+
     for (const fault of ["lose the reply", { status: 502, body: "<html>" }, { status: 200, body: "{" }] as const) {
       it.effect(`with ${JSON.stringify(fault)}, sends the same refresh token once more`, () => {
         const { layer, provider } = failing((count) => count === 1 ? fault : undefined, { overlap: true })
@@ -359,6 +419,17 @@ describe("a sign-in that is renewed", () => {
         assert.strictEqual(tokenRequests(provider), 2)
         yield* inTime(Effect.flip(Effect.repeat(list, { times: 5 })))
         assert.strictEqual(tokenRequests(provider), 2)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("with its reply lost, then before it was sent, then lost again, is over: it was sent twice", () => {
+      const faults: ReadonlyArray<Fault> = ["lose the reply", "drop", "drop", "drop", "lose the reply"]
+      const { layer, provider } = failing((count) => faults[count - 1], { overlap: true })
+      return Effect.gen(function*() {
+        assert.deepInclude(yield* inTime(Effect.flip(list)), { _tag: "AuthenticationError", kind: "unreachable" })
+        assert.deepInclude(yield* inTime(Effect.flip(list)), { _tag: "AuthenticationError", kind: "signedOut" })
+        assert.strictEqual(tokenRequests(provider), 5)
+        assert.deepStrictEqual(provider.abused, [])
       }).pipe(Effect.provide(layer))
     })
 

@@ -38,6 +38,9 @@ interface Held {
 /** A request that did not reach the service is sent again twice, after a random part of 100 ms, then of 200 ms. */
 const notSentSchedule = Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 2 }))
 
+/** How long to wait before a refresh token is given away once more whose reply was lost: a proxy may be back by then. */
+const resendAfterMillis = 2000
+
 /** Tokens are renewed this long before they expire, or a tenth of their life, whichever is less. */
 const earlyMillis = 5 * 60_000
 
@@ -52,6 +55,8 @@ export const make = Effect.fnUntraced(function*(
   let refused: Redacted.Redacted | undefined
   /** The refresh token that is of no more use, and why. It is never sent again. */
   let spent: { readonly refreshToken: Redacted.Redacted; readonly error: AuthenticationError } | undefined
+  /** The refresh token that was given away and whose reply was lost. It may be sent once more. */
+  let doubtful: Redacted.Redacted | undefined
   let running: Deferred.Deferred<Redacted.Redacted, AuthenticationError> | undefined
   /** No early renewal starts before. */
   let quietUntil = 0
@@ -132,7 +137,11 @@ export const make = Effect.fnUntraced(function*(
         if (found !== undefined) return found
         if (again && latest?.refreshToken !== undefined) return yield* exchange(latest, latest.refreshToken, false)
       }
-      if (failure.kind === "unknown" && again) return yield* exchange(tokens, refreshToken, false)
+      if (failure.kind === "unknown" && again) {
+        doubtful = refreshToken
+        yield* Effect.sleep(resendAfterMillis)
+        return yield* exchange(tokens, refreshToken, false)
+      }
       return yield* end(refreshToken, ended(endpoint, failure))
     })
 
@@ -144,7 +153,7 @@ export const make = Effect.fnUntraced(function*(
       const foundByNow = yield* choose(tokens)
       if (foundByNow !== undefined) return foundByNow
       if (tokens?.refreshToken === undefined) return yield* Effect.fail(missing)
-      return yield* toTheEnd(exchange(tokens, tokens.refreshToken, true))
+      return yield* toTheEnd(exchange(tokens, tokens.refreshToken, !sameToken(tokens.refreshToken, doubtful)))
     }))
   }).pipe(Effect.withSpan("Auth.refresh", { root: true }))
 

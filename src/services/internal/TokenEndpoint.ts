@@ -49,7 +49,8 @@ export interface DeviceCode {
 /**
  * A request to the sign-in service that failed.
  *
- * - `"not sent"`: it did not reach the service, or was turned away at its door (429, 503).
+ * - `"not sent"`: it did not reach the service, or was turned away at its door: by a limit (429), or by the service's own
+ *   word that it is busy (503 `temporarily_unavailable`). A bare 503 may be a proxy's that lost the reply.
  * - `"refused"`: the service said no.
  * - `"unknown"`: it may have been carried out; the reply was lost or cannot be understood.
  */
@@ -185,7 +186,7 @@ const refusal = (status: number, text: string): EndpointFailure => {
   const reply = Schema.decodeResult(Schema.fromJsonString(RefusedReply))(text)
   const code = Result.isSuccess(reply) ? reply.success.error : undefined
   const reason = `answered ${status}${code === undefined ? "" : ` ${code}`}`
-  if (status === 429 || status === 503) return failure("not sent", reason, code)
+  if (status === 429 || (status === 503 && code === "temporarily_unavailable")) return failure("not sent", reason, code)
   // Without an OAuth code it is a proxy before the service that turned it away, which is no word on the sign-in.
   if (status === 403 && code === undefined) return failure("not sent", reason)
   return failure(status >= 500 || status === 408 ? "unknown" : "refused", reason, code)
