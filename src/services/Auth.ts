@@ -115,7 +115,8 @@ export class Auth extends Context.Service<Auth, {
     .effect(
       Auth,
       Effect.gen(function*() {
-        return Option.getOrElse(yield* fromEnvironment, () => none(environment))
+        const found = yield* fromEnvironment
+        return Option.isSome(found) ? found.value : none(yield* placesOfEnvironment)
       })
     )
 
@@ -128,12 +129,15 @@ export class Auth extends Context.Service<Auth, {
     Auth,
     Effect.gen(function*() {
       const found = yield* fromEnvironment
-      return Option.isSome(found) ? found.value : yield* fromStore({}, environment)
+      return Option.isSome(found) ? found.value : yield* fromStore({}, yield* placesOfEnvironment)
     })
   )
 
   /** No token: calls that need one fail before anything is sent. */
-  static readonly layerNone: Layer.Layer<Auth> = Layer.sync(Auth, () => none(["the option token"]))
+  static readonly layerNone: Layer.Layer<Auth> = Layer.sync(
+    Auth,
+    () => none(["the option token"], ", use Basilica.layerConfig, which reads BASILICA_API_TOKEN,")
+  )
 
   /**
    * Signs a person in with a code that is entered in any browser, and keeps the sign-in in the `TokenStore`, from where
@@ -182,22 +186,31 @@ export class Auth extends Context.Service<Auth, {
   })
 }
 
-/** The places of the environment that a token is looked for in. */
-const environment = ["BASILICA_API_TOKEN in the environment"]
+/** What to say of the environment where it has no token. */
+const placesOfEnvironment = Effect.map(
+  Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN")),
+  (refreshToken) => [
+    Option.isNone(refreshToken)
+      ? environment
+      : `${environment} (BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token beside it)`
+  ]
+)
+
+const environment = "BASILICA_API_TOKEN in the environment"
 
 const fixed = (token: Redacted.Redacted): Auth["Service"] =>
   Auth.of({ token: Effect.succeed(token), invalidate: () => Effect.void })
 
-const none = (places: ReadonlyArray<string>): Auth["Service"] =>
-  Auth.of({ token: Effect.fail(missing(places)), invalidate: () => Effect.void })
+const none = (places: ReadonlyArray<string>, otherwise?: string): Auth["Service"] =>
+  Auth.of({ token: Effect.fail(missing(places, otherwise)), invalidate: () => Effect.void })
 
-const missing = (places: ReadonlyArray<string>): AuthenticationError =>
+const missing = (places: ReadonlyArray<string>, otherwise = ""): AuthenticationError =>
   new AuthenticationError({
     operation: "Auth.token",
     kind: "missing",
     reason: `there is no token; looked for it in: ${places.join("; ")}`,
-    remedy: "Give an API key (basilica_...) or an access token there or in BASILICA_API_TOKEN, or sign in with " +
-      "Auth.deviceLogin or the official command line and use the token file."
+    remedy: `Give an API key (basilica_...) or an access token there${otherwise} or sign in with Auth.deviceLogin or the ` +
+      "official command line and use the token file."
   })
 
 const endpointOf = (options: SignInOptions) =>

@@ -62,6 +62,21 @@ describe("where a token comes from", () => {
       )
       const nothing = yield* Effect.flip(Effect.provide(token, Auth.layerNone))
       assert.match(nothing.message, /the option token.*BASILICA_API_TOKEN.*Auth\.deviceLogin/)
+      for (const { message } of [error, nothing]) assert.lengthOf(message.match(/BASILICA_API_TOKEN/g) ?? [], 1)
+    }))
+
+  it.effect("is not a refresh token of the environment that stands alone, which the error says", () =>
+    Effect.gen(function*() {
+      const alone = { BASILICA_REFRESH_TOKEN: "canary" }
+      const config = Layer.provide(Auth.layerConfig, [env(alone), noNetwork])
+      const errors = [
+        yield* Effect.flip(Effect.provide(token, config)),
+        yield* Effect.flip(found(alone, TokenStore.layerMemory()))
+      ]
+      for (const { message } of errors) {
+        assert.match(message, /BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token/)
+        assert.notInclude(message, "canary")
+      }
     }))
 
   it.effect("refuses a refresh token that stands alone, and one that no header can carry", () =>
