@@ -15,13 +15,13 @@ export const parse = (text: string, field = "baseUrl"): Result.Result<string, Co
     : Result.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field, problem }] }))
 }
 
+const allowed = "allowed: a URL with https://, or with http:// to localhost, 127.0.0.0/8 or [::1] alone"
+
 const problemOf = (text: string): string | undefined => {
-  if (!URL.canParse(text)) return "is not a URL; allowed: one such as https://api.basilica.ai"
+  if (!/^https?:\/\//i.test(text.trim())) return `does not begin with https://; ${allowed}`
+  if (!URL.canParse(text)) return `is not a URL; ${allowed}`
   const { hash, hostname, password, protocol, search, username } = new URL(text)
-  if (protocol !== "https:" && protocol !== "http:") return "has another scheme; allowed: https:"
-  if (protocol === "http:" && !isLoopback(hostname)) {
-    return "is not encrypted; allowed: https:, and http: to localhost, 127.0.0.0/8 or [::1] alone"
-  }
+  if (protocol === "http:" && !isLoopback(hostname)) return `is not encrypted; ${allowed}`
   if (username !== "" || password !== "") return "holds a user name or password; allowed: none, the token is an option"
   if (search !== "" || hash !== "") return "holds a query or fragment; allowed: none"
   return undefined
