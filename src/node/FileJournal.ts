@@ -36,16 +36,17 @@ export interface FileJournalOptions {
 export const layer = (options: FileJournalOptions): Layer.Layer<DeployJournal, ConfigurationError> =>
   Layer.effect(DeployJournal, make(Path.resolve(options.path)))
 
+/** It is held for as long as the program runs, and nobody waits for it. */
+const lockTimes: FileLock.LockTimes = { heartbeat: 1000, stale: 30_000, dead: 3000, wait: 0 }
+
+const holder = (pid: number | undefined) => pid === undefined ? "another program" : `the process ${pid}`
+
 const make = Effect.fnUntraced(function*(path: string) {
   yield* writing(path, () => FileSystem.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 }))
-  yield* Effect.acquireRelease(
-    Effect.gen(function*() {
-      const lock = yield* writing(path, () => FileLock.acquire(`${path}.lock`))
-      if (lock._tag === "Acquired") return lock.release
-      return yield* invalid(path, `is in use by the process ${lock.pid}; allowed: one program at a time for each file`)
-    }),
-    (release) => Effect.promise(release)
-  )
+  yield* Effect.catchTags(FileLock.acquire(`${path}.lock`, lockTimes), {
+    LockBusy: ({ pid }) => invalid(path, `is in use by ${holder(pid)}; allowed: one program at a time for each file`),
+    LockImpossible: ({ code }) => unusable(path, code)
+  })
   const intents = yield* read(path)
   yield* writing(path, () => replace(path, [...intents.values()].map(lineOfPut).join("")))
   const file = yield* Effect.acquireRelease(
@@ -146,8 +147,11 @@ const ifMissing = <A>(instead: A) => (cause: NodeJS.ErrnoException): A => {
 const writing = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
   Effect.catch(
     Effect.tryPromise({ try: run, catch: (cause) => (cause as NodeJS.ErrnoException).code ?? String(cause) }),
-    (reason) => invalid(path, `cannot be used (${reason}); allowed: a file that this program can read and write`)
+    (reason) => unusable(path, reason)
   )
+
+const unusable = (path: string, reason: string) =>
+  invalid(path, `cannot be used (${reason}); allowed: a file that this program can read and write`)
 
 const invalid = (path: string, problem: string) =>
   Effect.fail(new ConfigurationError({ operation: "FileJournal", problems: [{ field: path, problem }] }))

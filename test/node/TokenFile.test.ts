@@ -9,7 +9,7 @@ import * as NodeFiles from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import process from "node:process"
-import type { LockTimes } from "../../src/node/internal/LockFile.ts"
+import type { LockTimes } from "../../src/node/internal/FileLock.ts"
 import { type Files as FileActions, makeTokenFile } from "../../src/node/internal/TokenFileStore.ts"
 
 /** A directory for one test. */
@@ -247,7 +247,6 @@ describe("the token file", () => {
 
 describe("the lock of the token file", () => {
   const lockOf = (path: string) => `${path}.lock`
-  const hold = (path: string, content: object) => write(lockOf(path), content)
 
   it.live("lets one work at a time", () =>
     Effect.gen(function*() {
@@ -261,79 +260,6 @@ describe("the lock of the token file", () => {
       })
       yield* Effect.all(Array.from({ length: 20 }, () => storeAt(path).locked(work)), { concurrency: "unbounded" })
       assert.strictEqual(most, 1)
-      assert.isFalse(Files.existsSync(lockOf(path)))
-    }))
-
-  it.live("is given back on failure and interruption, and waiting for it can be interrupted", () =>
-    Effect.gen(function*() {
-      const path = join(yield* temporary, "auth.json")
-      const store = storeAt(path)
-      assert.strictEqual(yield* Effect.flip(store.locked(Effect.fail("x" as const))), "x")
-      assert.isFalse(Files.existsSync(lockOf(path)))
-      const holding = yield* Effect.forkChild(store.locked(Effect.never), { startImmediately: true })
-      yield* Effect.sleep("30 millis")
-      assert.isTrue(Files.existsSync(lockOf(path)))
-      const waiting = yield* Effect.forkChild(store.locked(Effect.void), { startImmediately: true })
-      yield* Effect.sleep("30 millis")
-      yield* Fiber.interrupt(waiting)
-      assert.isTrue(Files.existsSync(lockOf(path)))
-      yield* Fiber.interrupt(holding)
-      assert.isFalse(Files.existsSync(lockOf(path)))
-    }))
-
-  it.live("is kept by its heartbeat for longer than a silent one would be", () =>
-    Effect.gen(function*() {
-      const path = join(yield* temporary, "auth.json")
-      const holding = yield* Effect.forkChild(storeAt(path).locked(Effect.sleep("600 millis")), {
-        startImmediately: true
-      })
-      yield* Effect.sleep("50 millis")
-      const startedAt = performance.now()
-      yield* storeAt(path).locked(Effect.void)
-      assert.isAbove(performance.now() - startedAt, 450)
-      yield* Fiber.join(holding)
-    }))
-
-  it.live("of a program that died is taken over by one of those who wait", () =>
-    Effect.gen(function*() {
-      const path = join(yield* temporary, "auth.json")
-      const dead = Number(execFileSync(process.execPath, ["-p", "process.pid"], { encoding: "utf8" }))
-      const { hostname } = yield* Effect.promise(() => import("node:os"))
-      for (
-        const content of [
-          { pid: dead, host: hostname(), id: "x" },
-          { pid: 1, host: "another machine", id: "x" },
-          { pid: process.pid, host: hostname(), id: "a pid that was given out again" },
-          {}
-        ]
-      ) {
-        hold(path, content)
-        let inside = 0
-        let most = 0
-        const work = Effect.gen(function*() {
-          most = Math.max(most, ++inside)
-          yield* Effect.sleep("5 millis")
-          inside--
-        })
-        yield* Effect.all(Array.from({ length: 10 }, () => storeAt(path).locked(work)), { concurrency: "unbounded" })
-        assert.strictEqual(most, 1)
-        assert.deepStrictEqual(Files.readdirSync(dirname(path)), [])
-      }
-    }))
-
-  it.live("that was taken over is not given back by the one who lost it", () =>
-    Effect.gen(function*() {
-      const path = join(yield* temporary, "auth.json")
-      // The heartbeat of this one does not beat.
-      const asleep = storeAt(path, {}, { ...quick, heartbeat: 100_000 })
-      const first = yield* Effect.forkChild(asleep.locked(Effect.sleep("500 millis")), { startImmediately: true })
-      yield* Effect.sleep("50 millis")
-      const second = yield* Effect.forkChild(storeAt(path).locked(Effect.sleep("800 millis")), {
-        startImmediately: true
-      })
-      yield* Fiber.join(first)
-      assert.isTrue(Files.existsSync(lockOf(path)))
-      yield* Fiber.join(second)
       assert.isFalse(Files.existsSync(lockOf(path)))
     }))
 

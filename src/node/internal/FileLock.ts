@@ -1,109 +1,309 @@
-import * as FileSystem from "node:fs/promises"
-
-/** A lock that is ours, or the process that holds it. */
-export type FileLock =
-  | { readonly _tag: "Acquired"; readonly release: () => Promise<void> }
-  | { readonly _tag: "Held"; readonly pid: number }
-
-/** The locks of this process: where the system does not tell starts, a lock with its id that is not among them is old. */
-const own = new Set<string>()
-
 /**
- * Takes a lock that is a file. It names the process, and where the system tells it the time of its start, so that a
- * process that got the id of a dead one is not taken for it.
+ * A lock between programs: a file that is there while one of them holds it. It names its process, and its holder touches it
+ * again and again. So the others can tell a lock that is held from one whose program has died: at once where the system
+ * tells when a process was started, and otherwise by its silence.
  */
-export const acquire = async (path: string): Promise<FileLock> => {
-  if (own.has(path)) return { _tag: "Held", pid: process.pid }
-  own.add(path)
-  try {
-    const lock = await take(path)
-    if (lock._tag === "Held") own.delete(path)
-    return lock
-  } catch (cause) {
-    own.delete(path)
-    throw cause
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { randomUUID } from "node:crypto"
+import { type FileHandle, link, open, readFile, readlink, rename, stat, unlink } from "node:fs/promises"
+import { hostname } from "node:os"
+import process from "node:process"
+import { setTimeout as sleep } from "node:timers/promises"
+
+/** The times of a lock, in milliseconds. */
+export interface LockTimes {
+  /** How often the holder touches it. */
+  readonly heartbeat: number
+  /** Without a touch for so long, a lock is taken over. */
+  readonly stale: number
+  /** The same, where its program seems to be gone from this machine, which is no proof: there may be another of its name. */
+  readonly dead: number
+  /** How long to wait for it while somebody holds it who lives. */
+  readonly wait: number
+}
+
+/** Somebody else holds the lock, and works. */
+export class LockBusy {
+  readonly _tag = "LockBusy"
+  /** The process, where it is known. */
+  readonly pid: number | undefined
+  constructor(pid: number | undefined) {
+    this.pid = pid
   }
 }
 
-const take = async (path: string): Promise<FileLock> => {
-  const text = `${process.pid} ${await birthOf(process.pid) ?? "unknown"}\n`
-  const draft = `${path}.${process.pid}.${crypto.randomUUID()}`
-  await FileSystem.writeFile(draft, text, { mode: 0o600, flag: "wx" })
-  try {
-    while (true) {
-      // A link makes the file with all its text at once, or not at all.
-      if (await succeeds(FileSystem.link(draft, path), "EEXIST")) {
-        return {
-          _tag: "Acquired",
-          release: async () => {
-            await FileSystem.rm(path, { force: true })
-            own.delete(path)
-          }
-        }
-      }
-      const holder = await FileSystem.readFile(path, "utf8").catch(() => undefined)
-      if (holder === undefined) continue
-      const pid = Number.parseInt(holder, 10)
-      if (await lives(pid, holder)) return { _tag: "Held", pid }
-      await takeAway(path, holder, draft)
-    }
-  } finally {
-    await FileSystem.rm(draft, { force: true })
+/** The lock cannot be made: a read-only directory, a full disk. */
+export class LockImpossible {
+  readonly _tag = "LockImpossible"
+  readonly code: string
+  constructor(code: string) {
+    this.code = code
   }
 }
 
-const lives = async (pid: number, holder: string): Promise<boolean> => {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ESRCH") return false
-  }
-  const birth = await birthOf(pid)
-  if (birth !== undefined) return holder === `${pid} ${birth}\n`
-  return pid !== process.pid
-}
+/** Holds the lock until the scope closes. Waiting for it can be interrupted. */
+export const acquire = (
+  path: string,
+  times: LockTimes
+): Effect.Effect<void, LockBusy | LockImpossible, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(take(path, times, restore), (lock) => Effect.addFinalizer(() => release(path, lock, times)))
+  )
 
-/**
- * Removes a lock that nobody holds. Of several who try, the one with the guard does, and looks once more before: the lock
- * may be another's by now. A guard that its program left is removed by the next who comes.
- */
-const takeAway = async (path: string, stale: string, draft: string) => {
-  const guard = `${path}.takeover`
-  if (!await succeeds(FileSystem.link(draft, guard), "EEXIST")) {
-    const holder = await FileSystem.readFile(guard, "utf8").catch(() => undefined)
-    if (holder !== undefined && !await lives(Number.parseInt(holder, 10), holder)) {
-      await FileSystem.rm(guard, { force: true })
-    }
-    return
-  }
-  try {
-    const holder = await FileSystem.readFile(path, "utf8").catch(() => undefined)
-    if (holder === stale) await FileSystem.rm(path, { force: true })
-  } finally {
-    await FileSystem.rm(guard, { force: true })
-  }
-}
-
-const succeeds = async (change: Promise<void>, unless: string): Promise<boolean> => {
-  try {
-    await change
-    return true
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === unless) return false
-    throw cause
-  }
-}
-
-/** When a process was started, in words that no other start has; `undefined` where the system does not tell. */
-const birthOf = async (pid: number): Promise<string | undefined> => {
-  const [boot, stat] = await Promise.all(
-    ["/proc/sys/kernel/random/boot_id", `/proc/${pid}/stat`].map((path) =>
-      FileSystem.readFile(path, "utf8").catch(() => undefined)
+/** Runs an effect under the lock. Waiting for it can be interrupted; it is given back whatever happens. */
+export const withLock = (path: string, times: LockTimes) =>
+<A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | LockBusy | LockImpossible, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      take(path, times, restore),
+      (lock) => Effect.onExit(restore(effect), () => release(path, lock, times))
     )
   )
-  if (boot === undefined || stat === undefined) return undefined
+
+/** Who holds a lock, as its file says it. */
+interface Holder {
+  /** Names this one lock. */
+  readonly id: string
+  readonly pid: number
+  /** Where the process is: two that say the same here, and the same number, are one where both say their birth. */
+  readonly machine: string
+  /** When the process was started, in words that no other start has; absent where the system does not tell. */
+  readonly birth?: string | undefined
+}
+
+interface Lock {
+  readonly handle: FileHandle
+  readonly id: string
+  readonly heart: NodeJS.Timeout
+  touchedAt: number
+}
+
+/** What can be seen of a lock from outside. It changes with each touch. */
+interface Sight {
+  readonly text: string
+  readonly touched: string
+}
+
+/** The locks that this program holds. */
+const held = new Set<string>()
+
+/** Time here is that of the machine: other programs live on no other. */
+const now = () => performance.now()
+
+const take = Effect.fnUntraced(function*(
+  path: string,
+  times: LockTimes,
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+) {
+  const startedAt = now()
+  let sight: Sight | undefined
+  let sightedAt = startedAt
+  let beats = false
+  for (;;) {
+    const made = yield* attempt(() => makeNew(path))
+    if (made !== undefined) return keep(made, times)
+    const seen = yield* attempt(() => look(path))
+    if (seen?.text !== sight?.text || seen?.touched !== sight?.touched) {
+      beats = seen !== undefined && seen.text === sight?.text
+      sight = seen
+      sightedAt = now()
+    }
+    if (sight !== undefined) {
+      const holder = read(sight.text)
+      const life = yield* Effect.promise(() => lifeOf(holder))
+      if (now() - sightedAt >= patience(life, times)) {
+        const taken = yield* attempt(() => takeOver(path, sight, times))
+        if (taken !== undefined) return keep(taken, times)
+      }
+      // Of one of whom nothing is known, it shows by the next touch whether it lives.
+      const wait = times.wait + (life === "lives" || beats ? 0 : 2 * times.stale)
+      if (now() - startedAt >= wait) return yield* Effect.fail(new LockBusy(holder?.pid))
+    }
+    yield* restore(Effect.promise((signal) => sleep(10 + 30 * Math.random(), undefined, { signal }).catch(() => {})))
+  }
+})
+
+const attempt = <A>(action: () => Promise<A>): Effect.Effect<A, LockImpossible> =>
+  Effect.tryPromise({ try: action, catch: (error) => new LockImpossible(codeOf(error)) })
+
+interface Made {
+  readonly handle: FileHandle
+  readonly id: string
+}
+
+/** Makes the file, or `undefined` where there is one. */
+const makeNew = async (path: string): Promise<Made | undefined> => {
+  const id = randomUUID()
+  const holder: Holder = { id, pid: process.pid, machine: await machine(), birth: await birthOf(process.pid) }
+  let handle: FileHandle
+  try {
+    handle = await open(path, "wx", 0o600)
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return undefined
+    throw error
+  }
+  try {
+    await handle.writeFile(JSON.stringify(holder))
+    return { handle, id }
+  } catch (error) {
+    await handle.close()
+    await unlink(path)
+    throw error
+  }
+}
+
+/** Holds a lock that was made. It is touched by its handle: one that was taken over is another file, and stays untouched. */
+const keep = ({ handle, id }: Made, { heartbeat }: LockTimes): Lock => {
+  held.add(id)
+  const beat = async () => {
+    const at = Date.now() / 1000
+    await handle.utimes(at, at)
+    lock.touchedAt = now()
+  }
+  const lock: Lock = { handle, id, heart: setInterval(() => beat().catch(() => {}), heartbeat), touchedAt: now() }
+  // A program that forgets to let go of it is not kept from its end.
+  lock.heart.unref()
+  return lock
+}
+
+/** Gives it back, unless it may have been taken over: then it is left to go stale. */
+const release = (path: string, { handle, heart, id, touchedAt }: Lock, times: LockTimes): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    clearInterval(heart)
+    const silent = now() - touchedAt
+    const [mine, there] = await Promise.all([
+      handle.stat({ bigint: true }).catch(() => undefined),
+      stat(path, { bigint: true }).catch(() => undefined)
+    ])
+    await handle.close().catch(() => undefined)
+    if (silent < times.stale / 2 && mine !== undefined && mine.ino === there?.ino) {
+      await unlink(path).catch(() => undefined)
+    }
+    held.delete(id)
+  })
+
+const look = async (path: string): Promise<Sight | undefined> => {
+  try {
+    const [text, { ino, mtimeNs }] = await Promise.all([readFile(path, "utf8"), stat(path, { bigint: true })])
+    return { text, touched: `${ino}:${mtimeNs}` }
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw error
+  }
+}
+
+/**
+ * Puts a new lock in the place of one that is stale. Of several who try, the one with the second lock does; it looks once
+ * more before, and the place is never empty, so nobody else slips in.
+ */
+const takeOver = async (path: string, stale: Sight | undefined, times: LockTimes): Promise<Made | undefined> => {
+  const guardPath = `${path}.takeover`
+  const guard = await makeNew(guardPath)
+  if (guard === undefined) {
+    await removeIfLeft(guardPath, times)
+    return undefined
+  }
+  const candidatePath = `${path}.${randomUUID()}`
+  held.add(guard.id)
+  try {
+    const seen = await look(path)
+    if (seen === undefined || seen.text !== stale?.text || seen.touched !== stale.touched) return undefined
+    const candidate = await makeNew(candidatePath)
+    if (candidate === undefined) return undefined
+    try {
+      await rename(candidatePath, path)
+      return candidate
+    } catch {
+      // Windows does not replace a file that its program still has open.
+      await candidate.handle.close()
+      await unlink(candidatePath).catch(() => undefined)
+      return undefined
+    }
+  } finally {
+    await guard.handle.close()
+    await unlink(guardPath).catch(() => undefined)
+    held.delete(guard.id)
+  }
+}
+
+/**
+ * Removes the second lock where its program died in the middle of a take-over. It is moved away first and looked at there:
+ * another may have removed it and made a new one meanwhile, which is put back.
+ */
+const removeIfLeft = async (path: string, times: LockTimes): Promise<void> => {
+  const moved = `${path}.${randomUUID()}`
+  try {
+    const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)])
+    if (Date.now() - mtimeMs < patience(await lifeOf(read(text)), times)) return
+    await rename(path, moved)
+    if (await readFile(moved, "utf8") !== text) await link(moved, path)
+  } catch {
+    // Somebody else was quicker.
+  }
+  await unlink(moved).catch(() => undefined)
+}
+
+/** What is known of a holder without waiting for its touch. `"gone"`: as it seems; `"dead"`: for certain. */
+type Life = "lives" | "dead" | "gone" | "unknown"
+
+/** For how long a lock is let be that nobody touches. */
+const patience = (life: Life, { dead, stale }: LockTimes): number =>
+  life === "dead" ? 0 : life === "gone" ? dead : stale
+
+const lifeOf = async (holder: Holder | undefined): Promise<Life> => {
+  if (holder === undefined || holder.machine !== await machine()) return "unknown"
+  const { birth, id, pid } = holder
+  if (held.has(id)) return "lives"
+  // One of this process that is not ours: another copy of this module may hold it.
+  if (pid === process.pid && birth === await birthOf(pid)) return "unknown"
+  if (!isThere(pid)) return birth === undefined ? "gone" : "dead"
+  const found = birth === undefined ? undefined : await birthOf(pid)
+  return found === undefined ? "unknown" : found === birth ? "lives" : "dead"
+}
+
+const read = (text: string): Holder | undefined => {
+  try {
+    const { birth, id, machine, pid } = JSON.parse(text) as Partial<Record<keyof Holder, unknown>>
+    const isHolder = typeof id === "string" && typeof machine === "string" && typeof pid === "number" && pid > 0
+    return isHolder ? { id, machine, pid, birth: typeof birth === "string" ? birth : undefined } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isThere = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) !== "ESRCH"
+  }
+}
+
+/** On Linux the system that was started, and the numbering of its processes: a container has its own. */
+const machine = async (): Promise<string> => {
+  try {
+    return `${(await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim()}/${await readlink(
+      "/proc/self/ns/pid"
+    )}`
+  } catch {
+    return hostname()
+  }
+}
+
+const birthOf = async (pid: number): Promise<string | undefined> => {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined)
+  if (text === undefined) return undefined
   // The name of the program, in parentheses, may hold spaces. The third field is its state, the 22nd its start.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  return fields[0] === "Z" || fields[0] === "X" ? "dead" : `${boot.trim()}/${fields[19]}`
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
+  return fields[0] === "Z" || fields[0] === "X" ? "dead" : fields[19]
+}
+
+/** The code of an error of the file system, such as `EACCES`. */
+export const codeOf = (error: unknown): string => {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
+  return typeof code === "string" ? code : "an unknown error"
 }

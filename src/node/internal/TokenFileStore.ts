@@ -11,7 +11,7 @@ import { basename, dirname, join } from "node:path"
 import process from "node:process"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
-import { codeOf, defaultTimes, type LockTimes, withLock } from "./LockFile.ts"
+import { codeOf, type LockTimes, withLock } from "./FileLock.ts"
 
 /** What the store does with files. */
 export type Files = Pick<typeof NodeFiles, "chmod" | "lstat" | "mkdir" | "open" | "readdir" | "rename" | "unlink">
@@ -22,6 +22,9 @@ export interface TokenFileSettings {
   readonly files?: Files
   readonly lock?: LockTimes
 }
+
+/** A renewal takes two requests of 15 seconds at most, and touches the lock meanwhile. */
+const defaultTimes: LockTimes = { heartbeat: 500, stale: 10_000, dead: 1500, wait: 120_000 }
 
 /** Larger is no token file. */
 const maxBytes = 256 * 1024
