@@ -1,7 +1,6 @@
 /**
  * Every service wired into one Layer.
  */
-import * as DefaultHttpClient from "#http-client"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -11,6 +10,7 @@ import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { Auth } from "./services/Auth.ts"
+import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
 import { Deployments, type DeploymentsOptions } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"

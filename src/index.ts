@@ -26,6 +26,7 @@ export type { ListFilters } from "./schema/ListFilters.ts"
 export type { InvalidItem, Listing } from "./schema/Listing.ts"
 export type { LogEntry, LogOptions } from "./schema/LogEntry.ts"
 export { PortMapping } from "./schema/PortMapping.ts"
+export type { Reconciled } from "./schema/Reconciled.ts"
 export { defaultResources, type ResourceRequirements } from "./schema/ResourceRequirements.ts"
 export type { SignInOptions } from "./schema/SignInOptions.ts"
 export type { SshAccess } from "./schema/SshAccess.ts"
@@ -41,7 +42,6 @@ export {
   type DeploymentsOptions,
   type DeployOptions,
   type GetError,
-  type Reconciled,
   type ReconcileOptions,
   type StopError,
   type WaitOptions,

@@ -6,6 +6,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -17,22 +18,27 @@ import type { CallOptions } from "./promise/CallOptions.ts"
 import { beforeProcessEnds } from "./promise/processEnd.ts"
 import { Runner } from "./promise/Runner.ts"
 import type { ApiKey } from "./schema/ApiKey.ts"
+import type { DeployIntent } from "./schema/DeployIntent.ts"
 import type { Deployment } from "./schema/Deployment.ts"
 import type { DeploymentConfig } from "./schema/DeploymentConfig.ts"
 import type { DeploymentStatus } from "./schema/DeploymentStatus.ts"
+import type { ShowCode, WaitingForCode } from "./schema/DeviceLoginStep.ts"
 import type { Executor } from "./schema/Executor.ts"
 import type { ExecutorFilters } from "./schema/ExecutorFilters.ts"
 import type { HealthStatus } from "./schema/HealthStatus.ts"
 import type { ListFilters } from "./schema/ListFilters.ts"
 import type { Listing } from "./schema/Listing.ts"
 import type { LogEntry, LogOptions } from "./schema/LogEntry.ts"
+import type { Reconciled } from "./schema/Reconciled.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { Auth } from "./services/Auth.ts"
+import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
+import { DeployJournal } from "./services/DeployJournal.ts"
 import { Deployments } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
-import type { TokenStoreLayer } from "./services/TokenStore.ts"
+import { TokenStore, type TokenStoreLayer } from "./services/TokenStore.ts"
 
 /** A length of time: milliseconds, or a text such as `"30 seconds"`. */
 export type Duration = number | `${number} ${"millis" | "seconds" | "minutes" | "hours"}`
@@ -55,6 +61,11 @@ export interface BasilicaClientOptions {
   readonly signIn?: SignInOptions | undefined
   /** Where a sign-in is kept: `TokenFile.layer()` of `basilica-sdk/node`. Default: nowhere. */
   readonly tokenStore?: object | undefined
+  /**
+   * Where deploys are written down before they are sent, for `deployments.reconcile` after a crash:
+   * `FileJournal.layer({ path })` of `basilica-sdk/node`. Default: nowhere.
+   */
+  readonly journal?: object | undefined
   /** The deadline of a call, all attempts together. Default: 60 seconds. */
   readonly timeout?: Duration | undefined
   /** The deadline of a deploy. Default: 18 minutes, above what the service takes at most. */
@@ -88,6 +99,31 @@ export interface WatchOptions extends CallOptions {
   /** How long to wait between two looks. Default: 5 seconds. */
   readonly interval?: Duration | undefined
 }
+
+/** How to finish what a crash left. */
+export interface ReconcileOptions extends CallOptions {
+  /**
+   * What to do with a deployment whose reply was lost in the crash. Default: `"stop"`. Those that were `scoped` are
+   * stopped in any case.
+   */
+  readonly found?: "stop" | "adopt" | undefined
+  /**
+   * How long to look for a deployment that is not to be seen. Default: until 16 minutes after its request was sent, when
+   * the service is done with it. What is cut short stays in the journal.
+   */
+  readonly timeout?: Duration | undefined
+}
+
+/** A step of {@link BasilicaClient.deviceLogin}. */
+export type DeviceLoginStep =
+  | ShowCode
+  | WaitingForCode
+  | {
+    /** The last step. */
+    readonly _tag: "SignedIn"
+    /** Where the sign-in was kept; `undefined` where it could not be, which was logged. */
+    readonly location: string | undefined
+  }
 
 /** A secret that prints as `<redacted>` until it is asked for. */
 export interface Secret {
@@ -128,6 +164,11 @@ export interface DeploymentsClient {
    * `StopUnconfirmed` where nothing proves that it worked.
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
+  /**
+   * Finishes what a crash of this program left: call it at the start. Needs the option `journal` of the client; without
+   * it there is nothing to do. Each deploy that was begun and not finished is looked for, and stopped or handed over.
+   */
+  reconcile(options?: ReconcileOptions): Promise<ReadonlyArray<Reconciled>>
   /** One deployment. Rejects with `NotFound` also after it was stopped. */
   get(id: string, options?: CallOptions): Promise<Deployment>
   /** Your deployments, without those that you stopped. */
@@ -167,10 +208,15 @@ export class BasilicaClient implements AsyncDisposable {
   readonly deployments: DeploymentsClient
   readonly apiKeys: ApiKeysClient
   readonly #runner: Runner<Basilica.Services>
+  readonly #signIn: SignInOptions | undefined
+  /** What signing in and out needs; what the runner has of it already is not made again. */
+  readonly #signInLayer: Layer.Layer<TokenStore | HttpClient.HttpClient, ConfigurationError>
 
   constructor(options: BasilicaClientOptions = {}) {
     const runner = new Runner(layerFrom(options))
     this.#runner = runner
+    this.#signIn = options.signIn
+    this.#signInLayer = Layer.merge(readTokenStore(options.tokenStore), DefaultHttpClient.layer)
     this.executors = {
       listAvailable: (filters, call) =>
         runner.run(Executors.use((executors) => executors.listAvailable(filters)), call),
@@ -198,6 +244,8 @@ export class BasilicaClient implements AsyncDisposable {
           throw error
         }
       },
+      reconcile: ({ signal, ...reconcile } = {}) =>
+        runner.run(Deployments.use((deployments) => deployments.reconcile(reconcile)), { signal }),
       get: (id, call) => runner.run(Deployments.use((deployments) => deployments.get(id)), call),
       list: (filters, call) => runner.run(Deployments.use((deployments) => deployments.list(filters)), call),
       status: (id, call) => runner.run(Deployments.use((deployments) => deployments.status(id)), call),
@@ -225,6 +273,33 @@ export class BasilicaClient implements AsyncDisposable {
   }
 
   /**
+   * Signs a person in with a code that is entered in any browser, and keeps the sign-in in the `tokenStore`, which this
+   * client needs. Its calls use it from then on, unless it was given another token, and so does every program with that
+   * store. Ends with the step `SignedIn`; leaving the loop before gives it up.
+   *
+   * Rejects with `AuthenticationError` where the code was not entered within its time, 10 minutes at most, or the sign-in
+   * was declined.
+   */
+  deviceLogin(options?: CallOptions): AsyncIterableIterator<DeviceLoginStep, undefined> {
+    const steps = Auth.deviceLogin(this.#signIn).pipe(
+      Stream.map((step): DeviceLoginStep =>
+        step._tag === "SignedIn" ? { _tag: step._tag, location: step.location } : step
+      ),
+      Stream.provide(this.#signInLayer)
+    )
+    return this.#runner.iterate(steps, options)
+  }
+
+  /**
+   * Ends the sign-in that the `tokenStore` keeps: makes its refresh token worthless, then forgets it. Rejects with
+   * `AuthenticationError` where the first fails: then nothing is forgotten. An access token that a program holds stays good
+   * until it expires, some hours at most.
+   */
+  signOut(options?: CallOptions): Promise<void> {
+    return this.#runner.run(Effect.provide(Auth.signOut(this.#signIn), this.#signInLayer), options)
+  }
+
+  /**
    * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped, and so is what is
    * still held by `scoped`; other deployments run on.
    */
@@ -239,28 +314,37 @@ export class BasilicaClient implements AsyncDisposable {
 
 /** What is not said in the options is taken from the environment, as it is now. */
 const layerFrom = (
-  { signIn = {}, tokenStore, ...options }: BasilicaClientOptions
+  { journal, signIn = {}, tokenStore, ...options }: BasilicaClientOptions
 ): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
     const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
     const auth = tokenStore === undefined
       ? Auth.layerConfig
-      : Layer.provide(Auth.layerConfigOrFile, yield* readTokenStore(tokenStore))
-    return Basilica.layer({
+      : Layer.provide(Auth.layerConfigOrFile, readTokenStore(tokenStore))
+    const services = Basilica.layer({
       ...options,
       baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl),
       auth: Layer.catchTag(auth, "ConfigError", unreadable)
     })
+    return journal === undefined ? services : Layer.provide(services, readJournal(journal))
   })).pipe(
     Layer.catchTag("ConfigError", unreadable),
     Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(signIn), ConfigProvider.fromEnv())))
   )
 
-/** The option has no type of Effect, which a user of promises never sees, so it is looked at here. */
-const readTokenStore = (tokenStore: object): Effect.Effect<TokenStoreLayer, ConfigurationError> =>
-  Layer.isLayer(tokenStore)
-    ? Effect.succeed(tokenStore as TokenStoreLayer)
-    : invalid("tokenStore", "is not a place for tokens; allowed: TokenFile.layer() of basilica-sdk/node")
+// These options have no type of Effect, which a user of promises never sees, so they are looked at here.
+
+const readTokenStore = (tokenStore: object | undefined): TokenStoreLayer => {
+  if (Layer.isLayer(tokenStore)) return tokenStore as TokenStoreLayer
+  const problem = tokenStore === undefined ? "is missing" : "is not a place for tokens"
+  return Layer.effect(TokenStore, invalid("tokenStore", `${problem}; allowed: TokenFile.layer() of basilica-sdk/node`))
+}
+
+const readJournal = (journal: object): Layer.Layer<DeployJournal, ConfigurationError> => {
+  if (Layer.isLayer(journal)) return journal as Layer.Layer<DeployJournal, ConfigurationError>
+  const allowed = "FileJournal.layer({ path }) of basilica-sdk/node"
+  return Layer.effect(DeployJournal, invalid("journal", `is not one; allowed: ${allowed}`))
+}
 
 const invalid = (field: string, problem: string): Effect.Effect<never, ConfigurationError> =>
   Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems: [{ field, problem }] }))
@@ -303,6 +387,7 @@ export { PortMapping } from "./schema/PortMapping.ts"
 export * as Timestamp from "./schema/Timestamp.ts"
 export type {
   ApiKey,
+  DeployIntent,
   Deployment,
   DeploymentConfig,
   DeploymentStatus,
@@ -313,5 +398,6 @@ export type {
   Listing,
   LogEntry,
   LogOptions,
+  Reconciled,
   SignInOptions
 }

@@ -11,6 +11,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ShowCode, WaitingForCode } from "../schema/DeviceLoginStep.ts"
 import type { SignInOptions } from "../schema/SignInOptions.ts"
 import * as DeviceLogin from "./internal/DeviceLogin.ts"
 import * as Refresher from "./internal/Refresher.ts"
@@ -21,19 +22,8 @@ import { type Tokens, TokenStore } from "./TokenStore.ts"
 
 /** A step of {@link Auth.deviceLogin}. */
 export type DeviceLoginStep =
-  | {
-    /** Show the person this address and this code. The complete address, where there is one, holds the code. */
-    readonly _tag: "ShowCode"
-    readonly userCode: string
-    readonly verificationUri: string
-    readonly verificationUriComplete: string | undefined
-    readonly expiresInMillis: number
-  }
-  | {
-    /** The code was not entered yet; the next question comes after the interval. */
-    readonly _tag: "Waiting"
-    readonly intervalMillis: number
-  }
+  | ShowCode
+  | WaitingForCode
   | {
     /** The last step. */
     readonly _tag: "SignedIn"

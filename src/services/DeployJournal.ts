@@ -5,22 +5,10 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { DeployIntent as Intent } from "../schema/DeployIntent.ts"
 
 /** A deploy that was begun. Holds no secret: neither environment nor key. */
-export interface DeployIntent {
-  /** Names the intent in its journal. */
-  readonly key: string
-  readonly executorId: string
-  readonly image: string
-  /** The deployments that were there before. */
-  readonly before: ReadonlyArray<string>
-  /** When the request was about to be sent, RFC 3339. */
-  readonly sentAt: string
-  /** Whether a scope holds it, which is to stop it. */
-  readonly held?: boolean
-  /** The deployment, once it is known. */
-  readonly id?: string
-}
+export type DeployIntent = Intent
 
 /** The schema of {@link DeployIntent}, for journals that keep them as text. */
 export const DeployIntent: Schema.Codec<DeployIntent> = Schema.Struct({

@@ -36,6 +36,7 @@ import { type DeploymentStatus, isFinal } from "../schema/DeploymentStatus.ts"
 import type { ListFilters } from "../schema/ListFilters.ts"
 import type { Listing } from "../schema/Listing.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
+import type { Reconciled } from "../schema/Reconciled.ts"
 import { duration } from "../schema/wire/fields.ts"
 import { DeployOptionRules, ListFilterRules, ReconcileOptionRules, WaitOptionRules } from "../schema/wire/Rentals.ts"
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
@@ -85,22 +86,6 @@ export interface ReconcileOptions {
    */
   readonly timeout?: Duration.Input | undefined
 }
-
-/** What became of a deploy that a crash left behind. */
-export type Reconciled =
-  /** It was running, or may have been, and was stopped. */
-  | { readonly _tag: "Stopped"; readonly intent: DeployIntent; readonly id: string }
-  /** It runs, and is yours to stop. */
-  | { readonly _tag: "Adopted"; readonly intent: DeployIntent; readonly deployment: Deployment }
-  /** The service made nothing of it that can be listed. */
-  | { readonly _tag: "NotCreated"; readonly intent: DeployIntent }
-  /** It is not certain; it stays in the journal. */
-  | {
-    readonly _tag: "Unresolved"
-    readonly intent: DeployIntent
-    readonly candidates: ReadonlyArray<string>
-    readonly reason: string
-  }
 
 /** How to wait for a deployment. */
 export interface WaitOptions {
