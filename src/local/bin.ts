@@ -1,8 +1,17 @@
 #!/usr/bin/env node
 /**
- * `basilica-local`. Its platform package is an optional peer of this one, so it may be missing: that is said in words.
+ * `basilica-local`. Its platform package is an optional peer of this one, so it may be missing: that is said in words. So is
+ * a Node that is older than that package supports.
  */
 import process from "node:process"
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+if (major < 22 || (major === 22 && minor < 19)) {
+  console.error(
+    `basilica-local needs Node 22.19 or newer, as @effect/platform-node does. This is ${process.versions.node}: it may ` +
+      "work, and nobody has tried all of it."
+  )
+}
 
 try {
   await import("./main.ts")

@@ -267,7 +267,11 @@ const make = Effect.fnUntraced(function*(
         form,
         Effect.suspend(() => {
           if (!deviceSignIn) {
-            return Effect.succeed(refuse(403, "unauthorized_client", "Device sign-in is switched off."))
+            return Effect.succeed(refuse(
+              403,
+              "unauthorized_client",
+              "Device sign-in is switched off: --device-sign-in of basilica-local, or deviceSignIn: true, switches it on."
+            ))
           }
           return form.get("audience") === audience
             ? makeDevice(form.get("scope") ?? "")

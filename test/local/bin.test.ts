@@ -118,6 +118,20 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       }
     }))
 
+  it.live("says at once why a command does not start", () =>
+    Effect.gen(function*() {
+      const { output, run } = yield* serve()
+      const { json, status } = yield* run(["no-such-program"])
+      assert.strictEqual(status, 500)
+      assert.include(json.error.message, "no-such-program is no program on the path")
+      while (!output.stderr.includes("\n")) yield* Effect.sleep("5 millis")
+      assert.match(
+        output.stderr,
+        /level=WARN .*deployment was not started: .*no-such-program is no program on the path/
+      )
+      assert.match(output.stderr, /programs of this machine/)
+    }))
+
   it.live("says what is wrong, and ends with 1", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()

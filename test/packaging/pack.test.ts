@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process"
-import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { delimiter, join, resolve } from "node:path"
+import { delimiter, join, posix, resolve } from "node:path"
 import process from "node:process"
+import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import manifest from "../../package.json" with { type: "json" }
 
@@ -66,9 +67,24 @@ describe("the package", () => {
     )
   })
 
+  it("holds what the README and the documents that it names link to", async () => {
+    const missing = []
+    for (const document of ["README.md", ...packed.filter((file) => file.startsWith("docs/"))]) {
+      for (
+        const [, target = ""] of (await readFile(resolve(root, document), "utf8")).matchAll(/\]\(([^)#]+)[^)]*\)/g)
+      ) {
+        const file = posix.join(posix.dirname(document), target)
+        if (!target.startsWith("https://") && !packed.includes(file)) missing.push(`${document}: ${file}`)
+      }
+    }
+    // What proves the figures is in the repository alone.
+    assert.deepEqual(missing.filter((one) => !/^docs\/(reliability|performance)\.md: /.test(one)), [])
+  })
+
   it("holds nothing else", () => {
-    const known = /^(dist\/|src\/|README\.md$|LICENSE$|CHANGELOG\.md$|package\.json$)/
-    assert.deepEqual(packed.filter((file) => !known.test(file) || /test\.|\.tsbuildinfo$/.test(file)), [])
+    const known = /^(dist\/|src\/|docs\/|examples\/|[A-Z]+\.md$|LICENSE$|package\.json$)/
+    assert.deepEqual(packed.filter((file) => !known.test(file)), [])
+    assert.deepEqual(packed.filter((file) => /^(dist|src)\/.*(test\.|\.tsbuildinfo$)/.test(file)), [])
   })
 })
 
@@ -123,9 +139,16 @@ describe.each(variants)("installed $variant", ({ packages, program, types }) => 
       assert.include(failure, "npm install @effect/platform-node")
     })
   } else {
-    it("starts basilica-local", async () => {
-      const printed = await run(project, join(project, "node_modules/.bin/basilica-local"), "--version")
-      assert.include(printed, manifest.version)
-    })
+    it.each([...runtimes])(
+      "starts basilica-local on Node %s, and says where that is too old",
+      async (version, node) => {
+        const bin = join(project, "node_modules/basilica-sdk", manifest.bin["basilica-local"])
+        const { stderr, stdout } = await promisify(execFile)(node, [bin, "--version"], { cwd: project })
+        assert.include(stdout, manifest.version)
+        if (version.startsWith("v20.")) {
+          assert.match(stderr, /^basilica-local needs Node 22\.19 or newer.* This is 20\./)
+        } else assert.strictEqual(stderr, "")
+      }
+    )
   }
 })

@@ -380,6 +380,22 @@ describe("Auth.signOut", () => {
     }))
 })
 
+describe("a sign-in with a code that the service does not allow", () => {
+  it.live("says so, and what a local Basilica wants", () =>
+    Effect.gen(function*() {
+      const provider = new IdentityProvider()
+      const { url } = yield* serveIdentityProvider(provider)
+      provider.fault = () => ({ status: 403, body: { error: "unauthorized_client" } })
+      const error = yield* Auth.deviceLogin({ domain: url }).pipe(
+        Stream.runDrain,
+        Effect.provide([TokenStore.layerMemory(), NodeHttpClient.layer]),
+        Effect.flip
+      )
+      assert.deepInclude(error, { _tag: "AuthenticationError", kind: "refused", code: "unauthorized_client" })
+      assert.match(error.message, /does not let this client sign in with a code.*--device-sign-in/)
+    }))
+})
+
 describe("a call while a token is waited for", () => {
   it.live("has sent nothing when its time runs out", () =>
     Effect.gen(function*() {

@@ -100,7 +100,10 @@ const notBegun = ({ issuer }: TokenEndpoint, { code, kind, reason }: EndpointFai
     operation: "Auth.deviceLogin",
     kind: kind === "refused" ? "refused" : "unreachable",
     reason: `the sign-in could not begin: ${issuer} ${reason}`,
-    remedy: kind === "refused"
+    remedy: code === "unauthorized_client"
+      ? "It does not let this client sign in with a code: check the domain and the client id; a local Basilica does with " +
+        "--device-sign-in, or deviceSignIn: true."
+      : kind === "refused"
       ? "Check the domain, the client id and the audience of the sign-in."
       : "Try again later.",
     code
