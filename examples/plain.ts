@@ -1,6 +1,6 @@
 // Plain TypeScript: promises, `for await`, errors by class or by `_tag`, and cancellation by AbortSignal.
 //
-//   node --conditions=basilica-sdk-source examples/plain.ts
+//   npx node --conditions=basilica-sdk-source examples/plain.ts
 import { BasilicaClient, ConfigurationError, DeployOutcomeUnknown, NotFound, PortMapping } from "basilica-sdk/promise"
 import assert from "node:assert/strict"
 import process from "node:process"
@@ -13,7 +13,7 @@ const interruption = new AbortController()
 process.on("SIGINT", () => interruption.abort())
 const { signal } = interruption
 
-const connection = await connect() // the real service, or one on this machine
+const connection = await connect() // the one of your environment, or one on this machine
 const basilica = new BasilicaClient({ ...connection.options, timeout: "30 seconds" })
 
 try {

@@ -2,8 +2,9 @@
 //
 //   npm start
 //
-// Without an account it runs against a Basilica that it starts on this machine. With BASILICA_API_TOKEN set it rents a
-// real machine, which costs money until it is stopped: this program stops it on every way out, Ctrl-C too.
+// Without an account it runs against a Basilica that it starts on this machine. With BASILICA_API_TOKEN set it uses the
+// one at BASILICA_API_URL, by default the real service, and rents a machine there, which costs money until it is stopped:
+// this program stops it on every way out, Ctrl-C too.
 import { BasilicaClient, type Deployment, type Executor, type LogEntry, Timestamp } from "basilica-sdk/promise"
 import process from "node:process"
 import { connect } from "./support/connect.ts"
@@ -38,13 +39,14 @@ let deployment: Deployment | undefined
 
 try {
   if (connection.localUrl === undefined) {
-    say("1. Basilica, the real service")
-    say(`   ${process.env["BASILICA_API_URL"] ?? "https://api.basilica.ai"}, because BASILICA_API_TOKEN is set.`)
-    say("   This rents a real machine for some minutes at most, which costs money.")
+    const url = process.env["BASILICA_API_URL"]
+    say(url === undefined ? "1. Basilica, the real service" : `1. The Basilica at ${url}`)
+    say("   It is used because BASILICA_API_TOKEN is set.")
+    say("   A machine is rented there for some minutes at most, which may cost money.")
   } else {
     say("1. A Basilica on this machine")
     say(`   ${connection.localUrl} speaks the API of the real one, and runs commands as processes.`)
-    say("   No account is needed. Set BASILICA_API_TOKEN to use the real service instead.")
+    say("   No account is needed. Set BASILICA_API_TOKEN to use the one at BASILICA_API_URL, by default the real one.")
   }
   const health = await basilica.health({ signal })
   say(printable(`   It answers: ${health.status}, version ${health.version}`))

@@ -4,7 +4,7 @@
 //   GET    /jobs/{id}/logs   streams its log as it is written
 //   DELETE /jobs/{id}        stops it
 //
-//   node --conditions=basilica-sdk-source examples/server.ts
+//   npx node --conditions=basilica-sdk-source examples/server.ts
 //
 // It starts the server, uses it once from the outside, and ends.
 import { BasilicaClient, type BasilicaClientOptions } from "basilica-sdk/promise"
@@ -67,7 +67,7 @@ const makeHandler = (options: BasilicaClientOptions) => {
   }
 }
 
-const connection = await connect() // the real service, or one on this machine
+const connection = await connect() // the one of your environment, or one on this machine
 const handler = makeHandler(connection.options)
 const server = createServer(handler.listener).listen(0, "127.0.0.1")
 await once(server, "listening")

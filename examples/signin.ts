@@ -1,7 +1,7 @@
 // Signing a person in with a code, as a program on a machine without a browser does; then working with the token file,
 // and signing out.
 //
-//   node --conditions=basilica-sdk-source examples/signin.ts
+//   npx node --conditions=basilica-sdk-source examples/signin.ts
 //
 // It uses a Basilica on this machine, which plays the sign-in service too, and plays the person itself.
 import { NodeRuntime, NodeServices } from "@effect/platform-node"

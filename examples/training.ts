@@ -1,6 +1,6 @@
 // An Effect program: a training job in a scope, its log as a stream, its errors in the types.
 //
-//   node --conditions=basilica-sdk-source examples/training.ts
+//   npx node --conditions=basilica-sdk-source examples/training.ts
 import { NodeRuntime } from "@effect/platform-node"
 import { Deployments, Executors, type LogEntry } from "basilica-sdk"
 import { Array, Console, Data, Effect, Option, Order, Stream } from "effect"

@@ -4,9 +4,10 @@ import { BasilicaClient } from "basilica-sdk/promise"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { execFile } from "node:child_process"
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs"
-import { dirname, resolve } from "node:path"
-import { promisify } from "node:util"
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join, posix, resolve } from "node:path"
+import process from "node:process"
 import * as sdk from "../src/index.ts"
 
 const root = resolve(import.meta.dirname, "..")
@@ -15,9 +16,11 @@ const readme = read("README.md")
 const documents = ["README.md", "CONTRIBUTING.md", ...readdirSync(resolve(root, "docs")).map((name) => `docs/${name}`)]
 
 /** Every block of code, with the link in the line before it. */
-const blocks = [...readme.matchAll(/(?:\]\(([^)]+)\)\n\n)?```(\w*)\n([\s\S]*?)```/g)].map(
-  ([, file, language, code]) => ({ file, language, code })
-)
+const blocksOf = (text: string) =>
+  [...text.matchAll(/(?:\]\(([^)]+)\)\n\n)?```(\w*)\n([\s\S]*?)```/g)].map(
+    ([, file, language, code]) => ({ file, language, code })
+  )
+const blocks = blocksOf(readme)
 const programs = blocks.filter(({ language }) => language === "ts")
 
 describe("the README", () => {
@@ -66,18 +69,47 @@ describe("the README", () => {
 
   it.live.each(["plain.ts", "effect.ts"])("%s runs as it stands", (name) =>
     Effect.gen(function*() {
-      const { running, token, url } = yield* LocalBasilica
-      const { stdout } = yield* Effect.promise(() =>
-        promisify(execFile)(
-          process.execPath,
-          ["--conditions=basilica-sdk-source", resolve(root, "examples/readme", name)],
-          { env: { ...process.env, BASILICA_API_URL: url, BASILICA_API_TOKEN: Redacted.value(token) } }
-        )
-      )
+      const { running } = yield* LocalBasilica
+      const { stdout } = yield* run(`examples/readme/${name}`)
       assert.match(stdout, /^(Linux|Darwin) /m)
       assert.deepStrictEqual(yield* running, [])
     }).pipe(Effect.provide(LocalBasilica.layer())), 30_000)
 })
+
+/** Runs a program of this repository as its user would, in a directory of its own. */
+const run = Effect.fnUntraced(function*(
+  file: string,
+  { env = {}, onLine = () => {}, parameters = [] }: {
+    readonly env?: Record<string, string | undefined>
+    readonly onLine?: (line: string) => void
+    readonly parameters?: ReadonlyArray<string>
+  } = {}
+) {
+  const { token, url } = yield* LocalBasilica
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "basilica-document-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+  )
+  return yield* Effect.callback<{ readonly stdout: string; readonly stderr: string }>((resume) => {
+    const child = execFile(
+      process.execPath,
+      ["--conditions=basilica-sdk-source", resolve(root, file), ...parameters],
+      {
+        cwd: directory,
+        env: {
+          ...process.env,
+          BASILICA_API_URL: url,
+          BASILICA_API_TOKEN: Redacted.value(token),
+          XDG_DATA_HOME: directory,
+          ...env
+        }
+      },
+      (error, stdout, stderr) => resume(error === null ? Effect.succeed({ stdout, stderr }) : Effect.die(error))
+    )
+    child.stdout?.on("data", (text) => String(text).split("\n").forEach(onLine))
+    return Effect.sync(() => child.kill())
+  })
+}, Effect.scoped)
 
 describe("the documents", () => {
   it.each(documents)("%s links to what there is", (document) => {
@@ -85,4 +117,51 @@ describe("the documents", () => {
       if (!target.startsWith("https://")) assert.isTrue(existsSync(resolve(root, dirname(document), target)), target)
     }
   })
+
+  it("show programs that are files of examples/docs, and every file of it", () => {
+    const shown = documents.filter((document) => document.startsWith("docs/")).flatMap((document) =>
+      blocksOf(read(document)).filter(({ language }) => language === "ts").map(({ code, file }) => {
+        if (file !== undefined) assert.strictEqual(code, read(posix.join("docs", file)), `${document} shows ${file}`)
+        return code
+      })
+    )
+    const files = readdirSync(resolve(root, "examples/docs")).map((name) => `examples/docs/${name}`)
+    assert.sameMembers(shown, files.map(read))
+  })
+
+  /** What is printed by each program that is no test, which runs by itself. */
+  const printed: Record<string, RegExp> = {
+    "cursor.ts": /^one\ntwo\n$/,
+    "errors.ts": /^$/,
+    "errorsEffect.ts": /^it is stopped, or was never there\n$/,
+    "gap.ts": /^one\ntwo\n$/,
+    "reconcile.ts": /^rental-\S+ is written down until it is stopped\n$/,
+    "reconcileEffect.ts": /^$/,
+    "signin.ts": /^Enter the code \S+ at \S+\nSigned in; kept in the token file \S+\n\d machines are free\n$/
+  }
+
+  it.live.each(readdirSync(resolve(root, "examples/docs")).filter((name) => !name.endsWith(".test.ts")))(
+    "show %s, which runs as it stands",
+    (name) =>
+      Effect.gen(function*() {
+        const { running, token, url } = yield* LocalBasilica
+        const basilica = new BasilicaClient({ baseUrl: url, token: Redacted.value(token) })
+        const { id } = yield* Effect.promise(() =>
+          basilica.deployments.deploy({ gpu: {}, image: "any", command: ["printf", "one\\ntwo\\n"], noSsh: true })
+        )
+        const { stdout } = yield* run(`examples/docs/${name}`, {
+          parameters: [id],
+          env: name === "signin.ts" ? { BASILICA_API_TOKEN: undefined, BASILICA_AUTH0_DOMAIN: url } : {},
+          onLine: (line) => {
+            const [, code = "", address = ""] = /^Enter the code (\S+) at (\S+)$/.exec(line) ?? []
+            const body = new URLSearchParams({ user_code: code, answer: "confirm" })
+            if (address !== "") void fetch(address, { method: "POST", body })
+          }
+        })
+        assert.match(stdout, printed[name] ?? /^ $/)
+        yield* Effect.promise(() => basilica.deployments.stop(id).finally(() => basilica.close()))
+        assert.deepStrictEqual(yield* running, [])
+      }).pipe(Effect.provide(LocalBasilica.layer({ deviceSignIn: true, deviceInterval: "50 millis" }))),
+    30_000
+  )
 })

@@ -1,5 +1,5 @@
-// Which Basilica an example talks to: the real service where BASILICA_API_TOKEN is set, and otherwise one that is
-// started on this machine for the time of the example.
+// Which Basilica an example talks to: the one at BASILICA_API_URL, by default the real service, where BASILICA_API_TOKEN is
+// set, and otherwise one that is started on this machine for the time of the example.
 import { Basilica } from "basilica-sdk"
 import { LocalBasilica } from "basilica-sdk/local"
 import { Config, Effect, Layer, ManagedRuntime, Option, Redacted } from "effect"
@@ -7,11 +7,11 @@ import process from "node:process"
 
 /** A Basilica to talk to. */
 export interface Connection {
-  /** What to give to `new BasilicaClient(...)`. Nothing for the real service: the client reads the environment. */
+  /** What to give to `new BasilicaClient(...)`. Nothing for one that was there before: the client reads the environment. */
   readonly options: { readonly baseUrl?: string; readonly token?: string }
-  /** Where the local one listens. Absent for the real service. */
+  /** Where the local one listens. Absent for one that was there before. */
   readonly localUrl: string | undefined
-  /** How many processes the local one runs right now, of everybody. For the real service: 0. */
+  /** How many processes the local one runs right now, of everybody. For one that was there before: 0. */
   running(): Promise<number>
   /** Ends the local one, and everything that still runs there. */
   close(): Promise<void>

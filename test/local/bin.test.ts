@@ -118,6 +118,19 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       }
     }))
 
+  it.live("rents out the machines of a file as docs/local.md has one", () =>
+    Effect.gen(function*() {
+      const document = yield* Effect.promise(() =>
+        FileSystem.readFile(Path.resolve(import.meta.dirname, "../../docs/local.md"), "utf8")
+      )
+      const [, machines = ""] = /```json\n([\s\S]*?)```/.exec(document) ?? []
+      const file = Path.join(yield* temporary, "machines.json")
+      yield* Effect.promise(() => FileSystem.writeFile(file, machines))
+      const { call } = yield* serve("--executors", file)
+      const { json } = yield* call("GET", "/executors")
+      assert.strictEqual(json.total_count, 2)
+    }))
+
   it.live("says at once why a command does not start", () =>
     Effect.gen(function*() {
       const { output, run } = yield* serve()

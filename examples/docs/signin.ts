@@ -1,0 +1,15 @@
+import { TokenFile } from "basilica-sdk/node"
+import { BasilicaClient } from "basilica-sdk/promise"
+
+const basilica = new BasilicaClient({ tokenStore: TokenFile.layer() })
+
+for await (const step of basilica.deviceLogin()) {
+  if (step._tag === "ShowCode") console.log(`Enter the code ${step.userCode} at ${step.verificationUri}`)
+  if (step._tag === "SignedIn") console.log(`Signed in; kept in ${step.location}`)
+}
+
+const { items } = await basilica.executors.listAvailable()
+console.log(`${items.length} machines are free`)
+
+await basilica.signOut()
+await basilica.close()
