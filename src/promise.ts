@@ -135,6 +135,7 @@ export interface Secret {
 
 /** A key that was just made, with its secret, which is shown this one time. */
 export interface CreatedApiKey extends ApiKey {
+  /** The key itself: `basilica_...`. */
   readonly token: Secret
 }
 
@@ -204,8 +205,11 @@ export interface ApiKeysClient {
  * Every rejection is one of the error classes of this module, to be told apart with `instanceof` or by `_tag`.
  */
 export class BasilicaClient implements AsyncDisposable {
+  /** The machines that can be rented. */
   readonly executors: ExecutorsClient
+  /** What runs on them. */
   readonly deployments: DeploymentsClient
+  /** Your API keys. */
   readonly apiKeys: ApiKeysClient
   readonly #runner: Runner<Basilica.Services>
   readonly #signIn: SignInOptions | undefined
@@ -307,6 +311,7 @@ export class BasilicaClient implements AsyncDisposable {
     return this.#runner.close()
   }
 
+  /** As {@link BasilicaClient.close}, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

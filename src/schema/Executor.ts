@@ -6,6 +6,7 @@ export interface GpuSpec {
   readonly name: string
   /** In GB, read by the service from the name; 0 where the name does not say. */
   readonly memoryGb: number
+  /** NVIDIA's version of what the GPU can do, such as `9.0`; as the service says it. */
   readonly computeCapability: string
 }
 
@@ -13,6 +14,7 @@ export interface GpuSpec {
 export interface CpuSpec {
   readonly cores: number
   readonly model: string
+  /** In GB. */
   readonly memoryGb: number
 }
 
@@ -24,19 +26,24 @@ export interface Location {
   readonly country?: string
 }
 
-/** A measured network speed. */
+/** A measured network speed. A part that was not measured is `undefined`. */
 export interface NetworkSpeed {
+  /** In megabits a second. */
   readonly downloadMbps: number | undefined
+  /** In megabits a second. */
   readonly uploadMbps: number | undefined
   readonly testedAt: Timestamp | undefined
 }
 
 /** A machine that can be rented. */
 export interface Executor {
+  /** What `executorId` of a deployment takes. */
   readonly id: string
+  /** Empty for a machine without one. */
   readonly gpus: ReadonlyArray<GpuSpec>
   readonly cpu: CpuSpec
   readonly location: Location
+  /** Absent where it was never measured. */
   readonly networkSpeed: NetworkSpeed | undefined
   /** From 0 to 1; absent where the service does not say. */
   readonly verificationScore: number | undefined

@@ -12,7 +12,9 @@ export interface ExecutorFilters {
    * does not tell, such as `NVIDIA B200`, is left out.
    */
   readonly minGpuMemoryGb?: number | undefined
+  /** The whole name, in any case. */
   readonly city?: string | undefined
+  /** The whole name, in any case. */
   readonly region?: string | undefined
   /** A code or an English name: `US`, `usa` and `Germany` are understood. */
   readonly country?: string | undefined

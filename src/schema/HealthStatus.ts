@@ -5,6 +5,7 @@ export interface HealthStatus {
   /** `healthy`, or what else the service says. */
   readonly status: string
   readonly version: string
+  /** The service's clock. */
   readonly timestamp: Timestamp
   readonly healthyValidators: number
   readonly totalValidators: number

@@ -10,6 +10,7 @@ export interface InvalidItem {
 
 /** A list as the service sent it: one item that cannot be understood does not cost the others. */
 export interface Listing<A> {
+  /** What was understood, in the service's order. */
   readonly items: ReadonlyArray<A>
   /** What could not be understood; a warning is logged too. For deployments these may be running and billed. */
   readonly invalid: ReadonlyArray<InvalidItem>

@@ -8,6 +8,7 @@ export interface PortMapping {
   readonly protocol: string
 }
 
+/** Makes port mappings: `PortMapping.tcp(8080)`. */
 export const PortMapping = {
   /** Forwards TCP from a port of the machine (0 for any free one) to a port of the container. */
   tcp: (containerPort: number, hostPort = 0): PortMapping => ({ containerPort, hostPort, protocol: "tcp" }),

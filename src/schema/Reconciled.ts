@@ -13,6 +13,8 @@ export type Reconciled =
   | {
     readonly _tag: "Unresolved"
     readonly intent: DeployIntent
+    /** The deployments that it may be. */
     readonly candidates: ReadonlyArray<string>
+    /** Why it is not certain. */
     readonly reason: string
   }

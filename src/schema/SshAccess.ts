@@ -1,5 +1,6 @@
 /** How to reach a deployment by SSH. */
 export interface SshAccess {
+  /** A name or an address. */
   readonly host: string
   /** From 1 to 65535. */
   readonly port: number

@@ -46,6 +46,7 @@ export class ApiKeys extends Context.Service<ApiKeys, {
     (transport) => make(transport)
   )
 
+  /** The service over a `Transport`. */
   static readonly layer: Layer.Layer<ApiKeys, never, Transport> = Layer.effect(ApiKeys, ApiKeys.make)
 }
 

@@ -159,6 +159,7 @@ export class Deployments extends Context.Service<Deployments, {
    */
   reconcile(options?: ReconcileOptions): Effect.Effect<ReadonlyArray<Reconciled>, ConfigurationError>
 }>()("basilica-sdk/services/Deployments") {
+  /** The service over a `Transport`; it keeps a `DeployJournal` where the context has one. */
   static readonly layer = (
     options: DeploymentsOptions = {}
   ): Layer.Layer<Deployments, ConfigurationError, Transport | LogStream> => Layer.effect(Deployments, make(options))

@@ -27,6 +27,7 @@ export class Executors extends Context.Service<Executors, {
     (transport) => make(transport)
   )
 
+  /** The service over a `Transport`. */
   static readonly layer: Layer.Layer<Executors, never, Transport> = Layer.effect(Executors, Executors.make)
 }
 

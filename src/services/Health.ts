@@ -24,6 +24,7 @@ export class Health extends Context.Service<Health, {
       })
   )
 
+  /** The service over a `Transport`. */
   static readonly layer: Layer.Layer<Health, never, Transport> = Layer.effect(Health, Health.make)
 }
 

@@ -41,6 +41,7 @@ export class LogStream extends Context.Service<LogStream, {
     (transport) => make(transport)
   )
 
+  /** The service over a `Transport`. */
   static readonly layer: Layer.Layer<LogStream, never, Transport> = Layer.effect(LogStream, LogStream.make)
 }
 
