@@ -1,3 +1,4 @@
+import { lookFirst, sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -21,9 +22,10 @@ export class ApiError extends TaggedError("ApiError")<{
   readonly cursor?: LogCursor | undefined
 }> {
   override get message(): string {
-    const words = this.reason === "" ? "without a word" : `saying: ${this.reason}`
+    const words = this.reason === "" ? "without a word." : `saying: ${sentence(this.reason)}`
     const code = this.code === undefined ? "" : ` ${this.code}`
-    const next = this.retryable ? "Try again later." : "Trying again as it is will not help."
-    return `${this.operation} failed: the service answered ${this.status}${code}, ${words}. ${next}`
+    const again = this.retryable ? "Try again later." : "Trying again as it is will not help."
+    const next = this.outcome === "unknown" ? lookFirst : again
+    return `${this.operation} failed: the service answered ${this.status}${code}, ${words} ${next}`
   }
 }

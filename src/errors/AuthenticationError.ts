@@ -1,3 +1,4 @@
+import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -31,6 +32,6 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly retryable: boolean = this.kind === "unreachable"
 
   override get message(): string {
-    return `${this.operation} was not authenticated: ${this.reason}. ${this.remedy}`
+    return `${this.operation} was not authenticated: ${sentence(this.reason)} ${this.remedy}`
   }
 }

@@ -1,3 +1,4 @@
+import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { Outcome } from "./Outcome.ts"
 
@@ -13,6 +14,7 @@ export class Conflict extends TaggedError("Conflict")<{
   readonly retryable: boolean = false
 
   override get message(): string {
-    return `${this.operation} was refused (409): ${this.reason} Choose another name, or revoke what is in the way.`
+    const words = this.reason === "" ? " without a word." : `: ${sentence(this.reason)}`
+    return `${this.operation} was refused (409)${words} Choose another name, or revoke what is in the way.`
   }
 }

@@ -1,3 +1,4 @@
+import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { Outcome } from "./Outcome.ts"
 
@@ -24,7 +25,9 @@ export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
     const found = this.candidates.length === 0
       ? "No deployment that could be it is listed yet."
       : `It may be: ${this.candidates.join(", ")}.`
-    return `${this.operation} of ${this.image} on executor ${this.executorId} has an unknown outcome: ${this.reason}. ${found} ` +
+    return `${this.operation} of ${this.image} on executor ${this.executorId} has an unknown outcome: ${
+      sentence(this.reason)
+    } ${found} ` +
       "Look with Deployments.list and stop what you do not want before you deploy again: it may be running and billed."
   }
 }

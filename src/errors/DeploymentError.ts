@@ -1,3 +1,4 @@
+import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { Outcome } from "./Outcome.ts"
 
@@ -19,6 +20,6 @@ export class DeploymentError extends TaggedError("DeploymentError")<{
 
   override get message(): string {
     const what = this.id === undefined ? "was refused" : `: deployment ${this.id}`
-    return `${this.operation} ${what}: ${this.reason}. ${this.remedy}`.replace(" : ", ": ")
+    return `${this.operation} ${what}: ${sentence(this.reason)} ${this.remedy}`.replace(" : ", ": ")
   }
 }

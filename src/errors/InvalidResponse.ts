@@ -1,3 +1,4 @@
+import { lookFirst, sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -17,6 +18,8 @@ export class InvalidResponse extends TaggedError("InvalidResponse")<{
 
   override get message(): string {
     return `${this.operation} was answered with ${this.status} and a body that this SDK does not understand: ` +
-      `${this.reason}. Check the base URL, and whether a newer version of basilica-sdk exists.`
+      `${sentence(this.reason)} ${
+        this.outcome === "unknown" ? `${lookFirst} ` : ""
+      }Check the base URL, and whether a newer version of basilica-sdk exists.`
   }
 }

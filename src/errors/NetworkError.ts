@@ -1,3 +1,4 @@
+import { lookFirst, sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome, Phase } from "./Outcome.ts"
@@ -24,7 +25,7 @@ export class NetworkError extends TaggedError("NetworkError")<{
     }
     const next = this.outcome === "none"
       ? "Nothing was done; try again when the network is back."
-      : "What was asked for may have been done; look before you ask again."
-    return `${this.operation} ${where[this.phase]}: ${this.reason}. ${next}`
+      : lookFirst
+    return `${this.operation} ${where[this.phase]}: ${sentence(this.reason)} ${next}`
   }
 }

@@ -1,3 +1,4 @@
+import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { Outcome } from "./Outcome.ts"
 
@@ -15,7 +16,9 @@ export class StopUnconfirmed extends TaggedError("StopUnconfirmed")<{
 
   override get message(): string {
     const seen = this.lastSeen === undefined ? "" : ` Its last status was ${this.lastSeen._tag}.`
-    return `${this.operation}: nothing proves that deployment ${this.id} has stopped: ${this.reason}.${seen} ` +
+    return `${this.operation}: nothing proves that deployment ${this.id} has stopped: ${
+      sentence(this.reason)
+    }${seen} ` +
       "It may be running and billed: stop it again, and look with Deployments.list."
   }
 }

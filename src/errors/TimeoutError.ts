@@ -1,3 +1,4 @@
+import { lookFirst } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome, Phase } from "./Outcome.ts"
@@ -31,7 +32,7 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
       ? "Nothing was done; try again, or allow more time with the timeout option."
       : this.phase === "polling"
       ? "It may still come up, and is billed until it is stopped: look at its status, wait again, or stop it."
-      : "What was asked for may have been done; look before you ask again."
+      : lookFirst
     return `${this.operation} ran out of time after ${this.afterMillis / 1000} s, ${where[this.phase]}. ${next}`
   }
 }

@@ -39,12 +39,11 @@ export const layer = (options: FileJournalOptions): Layer.Layer<DeployJournal, C
 /** It is held for as long as the program runs, and nobody waits for it. */
 const lockTimes: FileLock.LockTimes = { heartbeat: 1000, stale: 30_000, dead: 3000, wait: 0 }
 
-const holder = (pid: number | undefined) => pid === undefined ? "another program" : `the process ${pid}`
-
 const make = Effect.fnUntraced(function*(path: string) {
   yield* writing(path, () => FileSystem.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 }))
   yield* Effect.catchTags(FileLock.acquire(`${path}.lock`, lockTimes), {
-    LockBusy: ({ pid }) => invalid(path, `is in use by ${holder(pid)}; allowed: one program at a time for each file`),
+    LockBusy: (busy) =>
+      invalid(path, `is in use by ${FileLock.holderOf(busy)}; allowed: one program at a time for each file`),
     LockImpossible: ({ code }) => unusable(path, code)
   })
   const intents = yield* read(path)

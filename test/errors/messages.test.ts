@@ -127,4 +127,49 @@ describe("errors", () => {
       assert.include(["none", "unknown", "done"], (error as unknown as { readonly outcome: string }).outcome)
     })
   }
+
+  /** Each that repeats words which are not its own. */
+  const quoting: Record<string, (reason: string) => Error> = {
+    ApiError: (reason) => new Face.ApiError({ operation, status: 500, reason, retryable: true, outcome: "none" }),
+    AuthenticationError: (reason) =>
+      new Face.AuthenticationError({ operation, kind: "refused", reason, remedy: "Do." }),
+    Conflict: (reason) => new Face.Conflict({ operation, reason }),
+    DeploymentError: (reason) => new Face.DeploymentError({ operation, reason, remedy: "Do.", outcome: "none" }),
+    DeployOutcomeUnknown: (reason) =>
+      new Face.DeployOutcomeUnknown({
+        operation,
+        executorId: "e",
+        image: "i",
+        sentAt: "2025-09-20T12:00:00Z",
+        candidates: [],
+        reason
+      }),
+    InvalidResponse: (reason) => new Face.InvalidResponse({ operation, status: 200, reason, outcome: "none" }),
+    NetworkError: (reason) => new Face.NetworkError({ operation, phase: "body", reason, outcome: "none" }),
+    StopUnconfirmed: (reason) => new Face.StopUnconfirmed({ operation, id: "rental-1", reason })
+  }
+  for (const [name, make] of Object.entries(quoting)) {
+    it(`${name} is made of sentences, however the words end that it repeats`, () => {
+      for (const reason of ["it broke", "it broke.", "it broke!", "did it break?"]) {
+        const end = /[.!?]$/.test(reason) ? "" : "."
+        assert.include(make(reason).message, `${reason}${end} `)
+        assert.notMatch(make(reason).message, /[.!?][.!?]|\s\s/)
+      }
+    })
+  }
+
+  it("ApiError and InvalidResponse say to look first where it may have been done", () => {
+    const errors = [
+      new Face.ApiError({ operation, status: 500, reason: "", retryable: true, outcome: "unknown" }),
+      new Face.InvalidResponse({ operation, status: 200, reason: "no JSON", outcome: "unknown" })
+    ]
+    for (const { message } of errors) assert.match(message, /may have been done; look before you ask again\./)
+  })
+
+  it("Conflict says so where the service does not say why", () => {
+    assert.include(
+      new Face.Conflict({ operation, reason: "" }).message,
+      "was refused (409) without a word. Choose another"
+    )
+  })
 })

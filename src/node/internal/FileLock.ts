@@ -33,6 +33,9 @@ export class LockBusy {
   }
 }
 
+/** Who holds it, in words. */
+export const holderOf = ({ pid }: LockBusy): string => pid === undefined ? "another program" : `the process ${pid}`
+
 /** The lock cannot be made: a read-only directory, a full disk. */
 export class LockImpossible {
   readonly _tag = "LockImpossible"

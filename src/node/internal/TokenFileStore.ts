@@ -11,7 +11,7 @@ import { basename, dirname, join } from "node:path"
 import process from "node:process"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
-import { codeOf, type LockTimes, withLock } from "./FileLock.ts"
+import { codeOf, holderOf, type LockTimes, withLock } from "./FileLock.ts"
 
 /** What the store does with files. */
 export type Files = Pick<typeof NodeFiles, "chmod" | "lstat" | "mkdir" | "open" | "readdir" | "rename" | "unlink">
@@ -84,7 +84,7 @@ export const makeTokenFile = (
             new AuthenticationError({
               operation: "TokenFile",
               kind: "unreachable",
-              reason: `${location} is locked by another program for more than ${lock.wait / 1000} s`,
+              reason: `${location} is locked by ${holderOf(problem)} for more than ${lock.wait / 1000} s`,
               remedy: `Try again; if no such program runs, delete ${path}.lock.`
             })
           )
