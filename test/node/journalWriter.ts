@@ -6,17 +6,30 @@ import { writeSync } from "node:fs"
 
 const [path = "", prefix = ""] = process.argv.slice(2)
 
+/** Waits while the pipe is full, which a busy machine may be slow to read. */
+const say = (text: string): void => {
+  for (;;) {
+    try {
+      writeSync(1, text)
+      return
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
+  }
+}
+
 const writing = Effect.gen(function*() {
   const journal = yield* DeployJournal
   for (let count = 0;; count++) {
     const key = `${prefix}-${count}`
-    writeSync(1, `try put ${key}\n`)
+    say(`try put ${key}\n`)
     yield* journal.put({ key, executorId: "e", image: "i:1", before: ["rental-1"], sentAt: "2025-09-20T12:00:00Z" })
-    writeSync(1, `put ${key}\n`)
+    say(`put ${key}\n`)
     if (count % 3 === 0) continue
-    writeSync(1, `try remove ${key}\n`)
+    say(`try remove ${key}\n`)
     yield* journal.remove(key)
-    writeSync(1, `remove ${key}\n`)
+    say(`remove ${key}\n`)
   }
 })
 
