@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ApiKeys, Auth, Basilica, type DeviceLoginStep, Executors, TokenStore } from "basilica-sdk"
 import { LocalBasilica, type LocalBasilicaOptions } from "basilica-sdk/local"
 import { NodeHttpClient, TokenFile } from "basilica-sdk/node"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Files from "node:fs"
@@ -208,7 +208,13 @@ describe("a sign-in", () => {
         )
         yield* Effect.gen(function*() {
           yield* TestClock.adjust("25 hours")
-          const exit = yield* Effect.result(list)
+          const calling = yield* Effect.forkChild(Effect.result(list), { startImmediately: true })
+          // The renewal waits before it is sent again.
+          while (calling.pollUnsafe() === undefined) {
+            yield* TestClock.withLive(Effect.sleep("5 millis"))
+            yield* TestClock.adjust("10 millis")
+          }
+          const exit = yield* Fiber.join(calling)
           assert.strictEqual(counted.exchanges, 2)
           assert.strictEqual(exit._tag, works ? "Success" : "Failure")
           if (exit._tag === "Failure") assert.deepInclude(exit.failure, { kind: "signedOut" })
