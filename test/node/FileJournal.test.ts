@@ -113,7 +113,7 @@ describe("FileJournal", () => {
       child.kill("SIGKILL")
       yield* Effect.promise(() => once(child, "exit"))
       assert.isNotEmpty(yield* kept(file))
-    }))
+    }), 20_000)
 
   it.effect("goes to one alone of several who find the lock of a process that is gone", () =>
     Effect.gen(function*() {
