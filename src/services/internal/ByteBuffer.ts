@@ -3,6 +3,8 @@ const segmentSize = 64 * 1024
 /** What is smaller than this is copied: on its own it could cost more than what is in it. */
 const small = 4 * 1024
 
+const whole = new TextDecoder()
+
 /** Collects bytes for a text, up to a limit. */
 export class ByteBuffer {
   readonly #segments: Array<Uint8Array> = []
@@ -42,9 +44,9 @@ export class ByteBuffer {
   /** The whole as text; what is not UTF-8 is replaced. */
   toString(): string {
     this.#close()
-    const decoder = new TextDecoder()
     const [first, ...others] = this.#segments
-    if (others.length === 0) return decoder.decode(first)
+    if (others.length === 0) return whole.decode(first)
+    const decoder = new TextDecoder()
     return this.#segments.map((segment) => decoder.decode(segment, { stream: true })).join("") + decoder.decode()
   }
 
