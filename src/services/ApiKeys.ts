@@ -16,6 +16,7 @@ import { ApiKeyItemWire, ApiKeyName, CreateApiKeyReply, toApiKey } from "../sche
 import { decodeListing } from "../schema/wire/Listing.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader } from "./internal/Input.ts"
+import { method } from "./internal/tracing.ts"
 import { warnOfInvalid } from "./internal/warnOfInvalid.ts"
 import { type CallError, decodeWith, Transport } from "./Transport.ts"
 
@@ -52,7 +53,7 @@ export class ApiKeys extends Context.Service<ApiKeys, {
 
 const make = (transport: Transport["Service"]): ApiKeys["Service"] =>
   ApiKeys.of({
-    create: Effect.fn("ApiKeys.create")(function*(name) {
+    create: method("ApiKeys.create")(function*(name) {
       yield* readCreateName(name)
       yield* Effect.annotateCurrentSpan("key", name)
       const created = yield* Deadline.within(transport.timeout)(createAndProve(transport, name))
@@ -62,7 +63,7 @@ const make = (transport: Transport["Service"]): ApiKeys["Service"] =>
       Effect.tap((listing) => warnOfInvalid("ApiKeys.list", listing)),
       Effect.withSpan("ApiKeys.list")
     ),
-    revoke: Effect.fn("ApiKeys.revoke")(function*(name) {
+    revoke: method("ApiKeys.revoke")(function*(name) {
       yield* readRevokeName(name)
       yield* Effect.annotateCurrentSpan("key", name)
       yield* revoke(transport, "ApiKeys.revoke", name)

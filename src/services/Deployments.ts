@@ -44,6 +44,7 @@ import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { getRental, listedStatus, listRentals, rentalStatus } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"
+import { method } from "./internal/tracing.ts"
 import { type LogError, LogStream } from "./LogStream.ts"
 import { type CallError, Transport } from "./Transport.ts"
 
@@ -226,11 +227,11 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     )
   })
 
-  const deploy = Effect.fn("Deployments.deploy")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
+  const deploy = method("Deployments.deploy")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
     return yield* begin(config, options, false, ({ deployment, key }) => Effect.as(safe.forget(key), deployment))
   })
 
-  const scoped = Effect.fn("Deployments.scoped")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
+  const scoped = method("Deployments.scoped")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
     const { deployment } = yield* Effect.acquireRelease(begin(config, options, true, hold), ({ stop }) => stop)
     return deployment
   })
@@ -259,7 +260,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     else if (error instanceof DeployOutcomeUnknown) yield* Effect.logError(`An interrupted deploy: ${error.message}`)
   })
 
-  const stop = Effect.fn("Deployments.stop")(function*(id: string) {
+  const stop = method("Deployments.stop")(function*(id: string) {
     yield* readStopId(id)
     yield* Effect.annotateCurrentSpan("deployment", id)
     yield* Deadline.within(transport.timeout)(stopAndProve(id))
@@ -322,7 +323,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       () => Deadline.within(transport.timeout)(proveStopped(id, strangers404))
     )
 
-  const reconcile = Effect.fn("Deployments.reconcile")(function*(options: ReconcileOptions = {}) {
+  const reconcile = method("Deployments.reconcile")(function*(options: ReconcileOptions = {}) {
     yield* readReconcileOptions(options)
     const { found = "stop", timeout } = options
     if (Option.isNone(journal)) return []
@@ -381,7 +382,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       Effect.orDie
     )
 
-  const status = Effect.fn("Deployments.status")(function*(id: string) {
+  const status = method("Deployments.status")(function*(id: string) {
     yield* readStatusId(id)
     yield* Effect.annotateCurrentSpan("deployment", id)
     return yield* Deadline.within(transport.timeout)(rentalStatus(transport, "Deployments.status", id))
@@ -412,7 +413,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       )
     })).pipe(Stream.withSpan("Deployments.watch", { attributes: { deployment: id } }))
 
-  const waitUntilRunning = Effect.fn("Deployments.waitUntilRunning")(function*(id: string, wait: WaitOptions = {}) {
+  const waitUntilRunning = method("Deployments.waitUntilRunning")(function*(id: string, wait: WaitOptions = {}) {
     const operation = "Deployments.waitUntilRunning"
     yield* readWaitId(id)
     yield* readWaitOptions(wait)
@@ -467,12 +468,12 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
 
   return Deployments.of({
     deploy,
-    get: Effect.fn("Deployments.get")(function*(id) {
+    get: method("Deployments.get")(function*(id) {
       yield* readGetId(id)
       yield* Effect.annotateCurrentSpan("deployment", id)
       return yield* getRental(transport, "Deployments.get", id)
     }),
-    list: Effect.fn("Deployments.list")(function*(filters = {}) {
+    list: method("Deployments.list")(function*(filters = {}) {
       const listing = yield* listRentals(transport, "Deployments.list", yield* readFilters(filters))
       yield* Effect.annotateCurrentSpan("deployments", listing.items.length)
       return listing

@@ -12,6 +12,7 @@ import type { Listing } from "../schema/Listing.ts"
 import { ExecutorFilterRules } from "../schema/wire/Executors.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { listExecutors } from "./internal/listExecutors.ts"
+import { method } from "./internal/tracing.ts"
 import { type CallError, Transport } from "./Transport.ts"
 
 /** The machines that can be rented. */
@@ -33,12 +34,12 @@ export class Executors extends Context.Service<Executors, {
 
 const make = (transport: Transport["Service"]): Executors["Service"] =>
   Executors.of({
-    listAvailable: Effect.fn("Executors.listAvailable")(function*(filters = {}) {
+    listAvailable: method("Executors.listAvailable")(function*(filters = {}) {
       const listing = yield* listExecutors(transport, "Executors.listAvailable", yield* readFilters(filters))
       yield* Effect.annotateCurrentSpan("executors", listing.items.length)
       return listing
     }),
-    get: Effect.fn("Executors.get")(function*(id) {
+    get: method("Executors.get")(function*(id) {
       yield* readExecutorId(id)
       yield* Effect.annotateCurrentSpan("executor", id)
       const { items } = yield* listExecutors(transport, "Executors.get", {})

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { HealthStatus } from "../schema/HealthStatus.ts"
 import { HealthReply } from "../schema/wire/Health.ts"
+import { method } from "./internal/tracing.ts"
 import { decodeWith, type PublicCallError, Transport } from "./Transport.ts"
 
 /** Whether the service answers. */
@@ -18,9 +19,9 @@ export class Health extends Context.Service<Health, {
     Transport,
     (transport) =>
       Health.of({
-        check: transport.requestPublic({ operation: "Health.check", method: "GET", path: ["health"], decode }).pipe(
-          Effect.withSpan("Health.check")
-        )
+        check: method("Health.check")(function*() {
+          return yield* transport.requestPublic({ operation: "Health.check", method: "GET", path: ["health"], decode })
+        })()
       })
   )
 

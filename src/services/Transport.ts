@@ -36,7 +36,7 @@ import { oneLine } from "../schema/oneLine.ts"
 import { reasonLimit } from "../schema/wire/ErrorBody.ts"
 import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
-import { CallProgress } from "./CallProgress.ts"
+import type { CallProgress } from "./CallProgress.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import {
@@ -51,6 +51,7 @@ import { reader } from "./internal/Input.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
 import { readText, sendWith } from "./internal/Send.ts"
+import { isPrintable } from "./internal/Token.ts"
 import { withoutTokenOf } from "./internal/withoutToken.ts"
 
 /** What any call may fail with, whatever it does. */
@@ -242,7 +243,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       progress.phase = "connect"
       const token = yield* tokenFor(call.operation)
       progress.phase = "headers"
-      const response = yield* send(build(call, token))
+      const response = yield* send(build(call, token), progress)
       if (response.status !== 401) return response
       progress.phase = "connect"
       const fresh = yield* auth.invalidate(token).pipe(
@@ -252,7 +253,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       progress.phase = "headers"
       if (Redacted.value(fresh) === Redacted.value(token)) return response
       yield* discard(response)
-      return yield* send(build(call, fresh))
+      return yield* send(build(call, fresh), progress)
     }
   )
 
@@ -263,21 +264,17 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   /** Looks at the token here, whoever gave it: a header that cannot be sent would be shown in the error of the runtime. */
   const tokenFor = (operation: string) =>
     Effect.mapError(
-      Effect.filterOrFail(auth.token, isPrintable, () => unprintable),
+      Effect.filterOrFail(auth.token, (token) => isPrintable(Redacted.value(token)), () => unprintable),
       ({ code, kind, reason, remedy }) => new AuthenticationError({ operation, kind, reason, remedy, code })
     )
 
   /** One attempt, up to the head of the reply. */
   const head = Effect.fnUntraced(function*<E extends Tagged>(call: Request, progress: CallProgress, sender: Sender<E>) {
     progress.phase = "headers"
-    return yield* sender(call, progress).pipe(
-      Effect.provideService(CallProgress, progress),
-      Effect.mapError((error) =>
-        HttpClientError.isHttpClientError(error)
-          ? fromTransport(call.operation, error, progress.phase, changes(call))
-          : error
-      )
-    )
+    return yield* Effect.mapError(sender(call, progress), (error) =>
+      HttpClientError.isHttpClientError(error)
+        ? fromTransport(call.operation, error, progress.phase, changes(call))
+        : error)
   })
 
   const readBody = (
@@ -307,27 +304,31 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     return yield* own === undefined ? Effect.fail(general(refusal, changes(call))) : Effect.fromResult(own)
   })
 
-  const attempt = Effect.fnUntraced(function*<A, E extends Tagged, E2 extends Tagged, E3>(
+  const attempt = <A, E extends Tagged, E2 extends Tagged, E3>(
     call: Call<A, E>,
     { mayHaveRun, progress }: Attempt,
     sender: Sender<E2>,
     general: (refusal: Refusal, changes: boolean) => E3
-  ) {
-    const response = yield* head(call, progress, sender)
-    progress.phase = "body"
-    if (response.status < 200 || response.status >= 300) return yield* refuse(call, response, mayHaveRun, general)
-    const text = yield* readBody(call, response, maxBodyBytes)
-    const value = Result.flatMap(parseJson(text), call.decode)
-    return Result.isSuccess(value) ? value.success : yield* Effect.fail(
-      new InvalidResponse({
-        operation: call.operation,
-        reason: withoutTokenOf(response)(value.failure),
-        status: response.status,
-        outcome: changes(call) ? "done" : "none",
-        requestId: readRequestId(response)
-      })
-    )
-  })
+  ) => {
+    let response: HttpClientResponse.HttpClientResponse | undefined
+    const reading = Effect.gen(function*() {
+      response = yield* head(call, progress, sender)
+      progress.phase = "body"
+      if (response.status < 200 || response.status >= 300) return yield* refuse(call, response, mayHaveRun, general)
+      const text = yield* readBody(call, response, maxBodyBytes)
+      const value = Result.flatMap(parseJson(text), call.decode)
+      return Result.isSuccess(value) ? value.success : yield* Effect.fail(
+        new InvalidResponse({
+          operation: call.operation,
+          reason: withoutTokenOf(response)(value.failure),
+          status: response.status,
+          outcome: changes(call) ? "done" : "none",
+          requestId: readRequestId(response)
+        })
+      )
+    })
+    return Effect.onInterrupt(reading, () => response === undefined ? Effect.void : discard(response))
+  }
 
   /** Attempts and retries under one deadline. */
   const limited = <A, E extends Tagged, R>(
@@ -394,7 +395,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
             : leaving(millis, late)
         }
       ).pipe(
-        Effect.tap(() => Effect.andThen(budget.refund(lastCost), Metrics.countCall(call.operation, "ok"))),
+        Effect.tap(() => Effect.andThen(Metrics.countCall(call.operation, "ok"), budget.refund(lastCost))),
         Effect.tapError((error) => Metrics.countCall(call.operation, error._tag))
       )
     })
@@ -403,7 +404,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     Effect.fnUntraced(function*(made: Effect.Effect<HttpClientRequest.HttpClientRequest>) {
       const request = yield* made
       const token = yield* tokenFor("Transport.client")
-      return yield* send(HttpClientRequest.bearerToken(request, token)).pipe(
+      return yield* send(HttpClientRequest.bearerToken(request, token), undefined).pipe(
         Effect.tap((response) => forgetToken(response.request)),
         Effect.tapError((error) => forgetToken(error.request))
       )
@@ -411,7 +412,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(HttpClientRequest.prependUrl(request, baseUrl))
   )
 
-  const sendPublic: Sender<never> = (call) => send(build(call))
+  const sendPublic: Sender<never> = (call, progress) => send(build(call), progress)
 
   return Transport.of({
     client,
@@ -457,8 +458,6 @@ interface Attempt {
   /** Whether an earlier attempt may have been carried out. */
   readonly mayHaveRun: boolean
 }
-
-const isPrintable = (token: Redacted.Redacted): boolean => /^[\x21-\x7e]+$/.test(Redacted.value(token))
 
 const unprintable = new AuthenticationError({
   operation: "Auth.token",

@@ -9,23 +9,25 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
+import { CallProgress } from "../CallProgress.ts"
 import { eachChunk, hasDirectBody } from "../DirectBody.ts"
 import { ByteBuffer } from "./ByteBuffer.ts"
+import { isTraced } from "./tracing.ts"
 
-/** Sends once. No redirect is followed by any fetch, and no trace header leaves for a service that is not the user's own. */
+/**
+ * Sends once, and writes down how far that has come. No redirect is followed by any fetch, and no trace header leaves for a service
+ * that is not the user's own.
+ */
 export const sendWith = (http: HttpClient.HttpClient) =>
 (
-  request: HttpClientRequest.HttpClientRequest
+  request: HttpClientRequest.HttpClientRequest,
+  progress: CallProgress | undefined
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   Effect.withFiber((fiber) => {
     const own = Context.getOrUndefined(fiber.context, FetchHttpClient.RequestInit)
-    const isTraced = fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
     const init = own === undefined ? noRedirect : { ...own, ...noRedirect }
-    return Effect.provideContext(
-      http.execute(request),
-      Context.add(isTraced ? silent : untraced, FetchHttpClient.RequestInit, init)
-    )
+    const context = Context.add(isTraced(fiber) ? silent : untraced, FetchHttpClient.RequestInit, init)
+    return Effect.provideContext(http.execute(request), Context.add(context, CallProgress, progress))
   })
 
 const noRedirect = { redirect: "manual" } as const

@@ -11,7 +11,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { CallProgress } from "../CallProgress.ts"
+import type { CallProgress } from "../CallProgress.ts"
 import type { SignInSettings } from "../SignIn.ts"
 import { fromTransport } from "./Failure.ts"
 import { readText, sendWith } from "./Send.ts"
@@ -107,14 +107,13 @@ export const make = (http: HttpClient.HttpClient, { audience, clientId, issuer }
         HttpClientRequest.post(`${issuer}${path}`, { acceptJson: true }),
         { client_id: clientId, ...form }
       )
-      return send(request).pipe(
+      return send(request, progress).pipe(
         Effect.tap(() =>
           Effect.sync(() => {
             progress.phase = "body"
           })
         ),
         Effect.flatMap((response) => Effect.map(readText(response, limits.bytes), (text) => ({ response, text }))),
-        Effect.provideService(CallProgress, progress),
         Effect.mapError((error) => {
           if (error === "too large") return failure("unknown", `answered with more than ${limits.bytes} bytes`)
           const { outcome, reason } = fromTransport("", error, progress.phase, true)
