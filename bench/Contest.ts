@@ -1,0 +1,108 @@
+/**
+ * Contenders side by side: each does the same tasks in a process of its own, so that none leaves garbage or the habits of
+ * its types to another; they take turns, so that what else the machine does meets all of them.
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
+
+/** Whether this is the short form, which CI runs: without the peers, and with fewer rounds. */
+export const isShort: boolean = process.argv.includes("--short")
+
+/** The names of a record, by their own type. */
+export const keys = <K extends string>(record: Readonly<Record<K, unknown>>): Array<K> => Object.keys(record) as Array<K>
+
+/** Gets ready to use the server at this URL, and returns the work: it does a task and says what came of it. */
+export type Contender = (url: string) => Promise<(task: string) => Promise<number>>
+
+/** Contenders by name. A program exports them as `contenders`, for their processes to find. */
+export type Contenders = Readonly<Record<string, Contender>>
+
+/** How long each contender took for each task, in milliseconds, round by round. */
+export type Times = ReadonlyMap<string, ReadonlyMap<string, ReadonlyArray<number>>>
+
+/** What to run. */
+export interface Contest {
+  /** The file that exports the contenders. */
+  readonly program: string
+  /** Those that take part. */
+  readonly names: ReadonlyArray<string>
+  readonly url: string
+  /** The tasks, each with what has to come of it. */
+  readonly tasks: ReadonlyMap<string, number>
+  /** How often each contender does each task; once more at the beginning, which is not counted. */
+  readonly rounds: number
+}
+
+/** Runs the contest. Fails where a contender does, or brings another result than the others. */
+export const run = async ({ names, program, rounds, tasks, url }: Contest): Promise<Times> => {
+  const contenders = await Promise.all(names.map(async (name) => ({
+    name,
+    process: await started("contender.ts", [program, name, url])
+  })))
+  const times = new Map<string, Map<string, Array<number>>>()
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      for (const [task, expected] of tasks) {
+        // Back and forth, so that no one always comes after the same other.
+        for (const { name, process } of round % 2 === 0 ? contenders : contenders.toReversed()) {
+          const { millis, result } = await ask<{ millis: number; result: number }>(process, task)
+          if (result !== expected) throw new Error(`${name} brought ${result} of ${task}, not ${expected}`)
+          if (round === 0) continue
+          const own = times.get(task) ?? new Map<string, Array<number>>()
+          times.set(task, own.set(name, [...own.get(name) ?? [], millis]))
+        }
+      }
+    }
+  } finally {
+    for (const { process } of contenders) process.kill()
+  }
+  return times
+}
+
+/** The median of the ratios of the rounds: how many times as long as `other` this contender took. */
+export const ratio = (times: Times, task: string, name: string, other: string): number => {
+  const others = times.get(task)?.get(other) ?? []
+  return median((times.get(task)?.get(name) ?? []).map((time, round) => time / (others[round] ?? Number.NaN)))
+}
+
+/** The one in the middle. */
+export const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((left, right) => left - right)[values.length >> 1] ?? Number.NaN
+
+/** Starts a file of this folder as a process, and waits for its first message. */
+export const started = async (
+  file: string,
+  args: ReadonlyArray<string> = [],
+  execArgv: ReadonlyArray<string> = []
+): Promise<ChildProcess> => {
+  const child = fork(`${import.meta.dirname}/${file}`, args, { execArgv: [...execArgv] })
+  await message(child)
+  return child
+}
+
+/** Starts a server of this folder, and says where it is. */
+export const serve = async (file = "server.ts"): Promise<{ readonly url: string; readonly process: ChildProcess }> => {
+  const child = fork(`${import.meta.dirname}/${file}`, [], { execArgv: [] })
+  return { url: await message<string>(child), process: child }
+}
+
+/** Sends a message to a process and waits for the answer. */
+export const ask = <A>(child: ChildProcess, question: unknown): Promise<A> => {
+  const answer = message<A>(child)
+  child.send(question as object)
+  return answer
+}
+
+const message = async <A>(child: ChildProcess): Promise<A> => {
+  const stop = new AbortController()
+  const ended = once(child, "exit", { signal: stop.signal }).then(([code]): never => {
+    throw new Error(`${child.spawnargs.slice(1).join(" ")} ended with ${code}`)
+  })
+  try {
+    const [received] = await Promise.race([once(child, "message", { signal: stop.signal }), ended]) as [A]
+    return received
+  } finally {
+    ended.catch(() => {})
+    stop.abort()
+  }
+}

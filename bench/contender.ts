@@ -1,0 +1,13 @@
+/** The process of one contender: does the tasks that it is told, and says how long each took. */
+import type { Contenders } from "./Contest.ts"
+
+const [program = "", name = "", url = ""] = process.argv.slice(2)
+const { contenders } = await import(program) as { readonly contenders: Contenders }
+const work = await contenders[name]?.(url)
+
+process.on("message", async (task: string) => {
+  const begin = performance.now()
+  const result = await work?.(task)
+  process.send?.({ millis: performance.now() - begin, result })
+})
+process.send?.("ready")
