@@ -2,21 +2,19 @@
  * What a call costs: the state of a deployment, a small reply, one after the other and 64 at once; and a list of 100
  * executors, 60 KB. `node bench/calls.ts`.
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Schema from "effect/Schema"
-import { request } from "undici"
 import * as Contest from "./Contest.ts"
 import * as Peers from "./Peers.ts"
 import * as Sdk from "./Sdk.ts"
 import { report, type Row } from "./Table.ts"
 
-const small = 640
-const lists = 40
+const small = 512
+const lists = 20
 const tasks = new Map([["sequential", small], ["64 at once", small], ["executors", lists * 100]])
 
 /** The part of the replies that is looked at. */
@@ -42,7 +40,10 @@ const promises = (get: <A>(path: string) => Promise<A>) =>
 const calls = (status: () => Promise<number>, list: () => Promise<number>) => async (task: string) => {
   let count = 0
   const repeat = async (times: number, call: () => Promise<number>) => {
-    for (let index = 0; index < times; index++) count += await call()
+    for (let index = 0; index < times; index++) {
+      const came = await call()
+      count += came
+    }
   }
   if (task === "sequential") await repeat(small, status)
   else if (task === "executors") await repeat(lists, list)
@@ -86,6 +87,7 @@ const promiseFace: Contest.Contender = async (url) => {
 
 /** What an Effect program would do by itself, over the transport that the SDK uses. */
 const effectHttp: Contest.Contender = async (url) => {
+  const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
   const runtime = ManagedRuntime.make(NodeHttpClient.layerUndici)
   const client = await runtime.runPromise(HttpClient.HttpClient)
   const get = <S extends Schema.ConstraintDecoder<unknown, never>>(path: string, schema: S) => {
@@ -117,8 +119,11 @@ const callers: Contest.Contenders = {
   "Effect face": effectFace,
   "Promise face": promiseFace,
   "fetch": async (url) => promises(async (path) => (await fetch(url + path, { headers })).json()),
-  "undici": async (url) =>
-    promises(async (path) => JSON.parse(await (await request(url + path, { headers })).body.text())),
+  "undici": async (url) => {
+    // Loaded where it is used alone: it takes the place of what carries the global fetch.
+    const { request } = await import("undici")
+    return promises(async (path) => JSON.parse(await (await request(url + path, { headers })).body.text()))
+  },
   "effect/http": effectHttp
 }
 const peers: Contest.Contenders = {
@@ -155,7 +160,7 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
     url: server.url,
     names,
     tasks,
-    rounds: Contest.isShort ? 7 : 21
+    rounds: Contest.isShort ? 5 : 11
   })
   server.process.kill()
   return Contest.keys(marks).flatMap((task) =>
