@@ -35,10 +35,11 @@ export interface Contest {
 
 /** Runs the contest. Fails where a contender does, or brings another result than the others. */
 export const run = async ({ names, program, rounds, tasks, url }: Contest): Promise<Times> => {
-  const contenders = await Promise.all(names.map(async (name) => ({
-    name,
-    process: await started("contender.ts", [program, name, url])
-  })))
+  const contenders = await Promise.all(names.map(async (name) => {
+    const process = start("contender.ts", [program, name, url])
+    await message(process)
+    return { name, process }
+  }))
   const times = new Map<string, Map<string, Array<number>>>()
   try {
     for (let round = 0; round <= rounds; round++) {
@@ -69,21 +70,25 @@ export const ratio = (times: Times, task: string, name: string, other: string): 
 export const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((left, right) => left - right)[values.length >> 1] ?? Number.NaN
 
-/** Starts a file of this folder as a process, and waits for its first message. */
-export const started = async (
+/** Starts a file of this folder as a process. */
+export const start = (
   file: string,
   args: ReadonlyArray<string> = [],
-  execArgv: ReadonlyArray<string> = []
-): Promise<ChildProcess> => {
-  const child = fork(`${import.meta.dirname}/${file}`, args, { execArgv: [...execArgv] })
-  await message(child)
-  return child
+  options: { readonly execArgv?: Array<string>; readonly env?: NodeJS.ProcessEnv } = {}
+): ChildProcess => fork(`${import.meta.dirname}/${file}`, args, { execArgv: ["--disable-warning=ExperimentalWarning"], ...options })
+
+/** Starts the server, and says where it is. */
+export const serve = async (file = "server.ts"): Promise<{ readonly url: string; readonly process: ChildProcess }> => {
+  const child = start(file)
+  return { url: await message<string>(child), process: child }
 }
 
-/** Starts a server of this folder, and says where it is. */
-export const serve = async (file = "server.ts"): Promise<{ readonly url: string; readonly process: ChildProcess }> => {
-  const child = fork(`${import.meta.dirname}/${file}`, [], { execArgv: [] })
-  return { url: await message<string>(child), process: child }
+/** Starts a file of this folder as a process, and ends it when it has said what it found. */
+export const outcome = async <A>(...options: Parameters<typeof start>): Promise<A> => {
+  const child = start(...options)
+  const found = await message<A>(child)
+  child.kill()
+  return found
 }
 
 /** Sends a message to a process and waits for the answer. */
@@ -93,7 +98,8 @@ export const ask = <A>(child: ChildProcess, question: unknown): Promise<A> => {
   return answer
 }
 
-const message = async <A>(child: ChildProcess): Promise<A> => {
+/** The next message of a process. Fails where it ends instead. */
+export const message = async <A>(child: ChildProcess): Promise<A> => {
   const stop = new AbortController()
   const ended = once(child, "exit", { signal: stop.signal }).then(([code]): never => {
     throw new Error(`${child.spawnargs.slice(1).join(" ")} ended with ${code}`)

@@ -10,12 +10,13 @@ export const wanted: boolean = !isShort && existsSync(`${import.meta.dirname}/no
 
 const load = (name: string) => import(name)
 
+type EventStream<A> = AsyncIterable<A> & { readonly controller: AbortController }
 type Options = { readonly headers: Readonly<Record<string, string>> }
 
 /** `openai`: a client that can be pointed at any server, and reads any stream of events as JSON. */
 export const openai = async (url: string): Promise<{
   get<A>(path: string): Promise<A>
-  get<A>(path: string, options: { readonly stream: true }): Promise<AsyncIterable<A>>
+  get<A>(path: string, options: { readonly stream: true }): Promise<EventStream<A>>
 }> => {
   const { OpenAI } = await load("openai")
   return new OpenAI({ baseURL: url, apiKey: "t" })

@@ -8,8 +8,8 @@ export interface Row {
   readonly figure: number
   /** Such as `×` or ` MiB`, behind the figure. */
   readonly unit: string
-  /** The same of others. */
-  readonly beside?: Readonly<Record<string, number>>
+  /** The same of others, and what else there is to say. */
+  readonly beside?: string
 }
 
 /** Whether a figure keeps its mark, or one that is so many times as easy. */
@@ -24,17 +24,22 @@ export const report = (rows: ReadonlyArray<Row>): void => {
 
 /** The rows as a table in Markdown. */
 export const table = (rows: ReadonlyArray<Row>): string => {
-  const number = (value: number) =>
-    value >= 1000 ? Math.round(value).toLocaleString("en") : Number.isInteger(value) ? `${value}` : value.toFixed(2)
   const cells = rows.map((row) => {
-    const show = (value: number) => `${number(value)}${row.unit}`
+    const show = (value: number) => `${digits(value)}${row.unit}`
     const mark = "atLeast" in row.mark ? `≥ ${show(row.mark.atLeast)}` : `≤ ${show(row.mark.atMost)}`
-    const beside = Object.entries(row.beside ?? {}).map(([name, value]) => `${name} ${show(value)}`).join(", ")
-    return [row.what, mark, show(row.figure), isMet(row) ? "yes" : "**no**", beside]
+    return [row.what, mark, show(row.figure), isMet(row) ? "yes" : "**no**", row.beside ?? ""]
   })
   const all = [["What", "Mark", "Figure", "Met", "Beside it"], ["---", "---", "---", "---", "---"], ...cells]
   return all.map((line) => `| ${line.join(" | ")} |`).join("\n")
 }
+
+/** A number with as many digits as say something. */
+export const digits = (value: number): string =>
+  Number.isInteger(value) || value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(value < 10 ? 2 : 1)
+
+/** A figure of each of many. */
+export const list = (figures: Iterable<readonly [string, number]>, unit: string): string =>
+  Array.from(figures, ([name, figure]) => `${name} ${digits(figure)}${unit}`).join(", ")
 
 /** What it was measured on. */
 export const machine = (): string =>

@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Contest from "./Contest.ts"
 import * as Peers from "./Peers.ts"
 import * as Sdk from "./Sdk.ts"
-import { report, type Row } from "./Table.ts"
+import { list, report, type Row } from "./Table.ts"
 
 const small = 512
 const lists = 20
@@ -169,11 +169,12 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
       mark: { atMost: marks[task][face] },
       figure: Contest.ratio(times, task, face, "fetch"),
       unit: "×",
-      beside: Object.fromEntries(
+      beside: list(
         names.filter((name) => name !== "fetch" && !name.endsWith("face")).map((name) => [
           name,
           Contest.ratio(times, task, name, "fetch")
-        ])
+        ]),
+        "×"
       )
     }))
   )

@@ -9,7 +9,7 @@ import * as Contest from "./Contest.ts"
 import { characters, lines, logs } from "./Fixtures.ts"
 import * as Peers from "./Peers.ts"
 import * as Sdk from "./Sdk.ts"
-import { report, type Row } from "./Table.ts"
+import { list, report, type Row } from "./Table.ts"
 
 const token = { authorization: "Bearer t" }
 const path = (form: string) => `/rentals/${form}/logs?follow=true`
@@ -161,14 +161,14 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
   return [
     ...Contest.keys(forms).flatMap((form): ReadonlyArray<Row> => {
       const speed = (name: string) => 1 / Contest.ratio(reading, form, name, "by hand")
-      const others = Peers.wanted ? Object.fromEntries(Object.keys(peers).map((name) => [name, speed(name)])) : {}
+      const beside = list((Peers.wanted ? Object.keys(peers) : []).map((name) => [name, speed(name)]), "")
       return [
         ...Contest.keys(marks).map((name): Row => ({
           what: `Log, ${forms[form]}, ${name}: speed against by hand`,
           mark: { atLeast: marks[name] },
           figure: speed(name),
           unit: "",
-          beside: others
+          beside
         })),
         ...(Peers.wanted
           ? [{
