@@ -131,8 +131,8 @@ const follow = async (name: string, url: string, count: number, seconds: number)
     return { seen, closeMillis: performance.now() - begin }
   }
 
-  // One stream first: what is loaded and made once is not the streams'.
-  await round(1, async () => {})
+  // A few streams first: what is loaded and made once is not the others'.
+  await round(count / 10, memory)
   await sleep(500)
   const thingsBefore = things()
   const memoryBefore = await memory()
