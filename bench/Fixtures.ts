@@ -18,8 +18,15 @@ const line = (message: string) => (index: number): Line => ({
 const plain = line("loss 0.123456 throughput 1234")
 const accented = line("Verlust 0,12 µs · 学習率 1e-4 · fertig für heute 🚀")
 
-const bytes = (of: (index: number) => Line) =>
-  Array.from({ length: lines }, (_, index) => Buffer.from(`data:${JSON.stringify(of(index))}\n\n`))
+const event = (line: Line) => Buffer.from(`data:${JSON.stringify(line)}\n\n`)
+const bytes = (of: (index: number) => Line) => Array.from({ length: lines }, (_, index) => event(of(index)))
+
+/** How many bytes the first lines of the log take. */
+export const bytesOf = (count: number): number => {
+  let sum = 0
+  for (let index = 0; index < count; index++) sum += event(plain(index)).length
+  return sum
+}
 
 /** Pieces of one size, or a little less, so that each ends within a character where `inside` says so. */
 const pieces = (all: Buffer, size: number, inside: boolean): ReadonlyArray<Buffer> => {

@@ -8,9 +8,9 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
 import { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
-import { queryObjects, setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { queryObjects } from "node:v8"
 import * as Contest from "./Contest.ts"
+import { memory } from "./Memory.ts"
 import * as Peers from "./Peers.ts"
 import * as Sdk from "./Sdk.ts"
 import { list, report, type Row } from "./Table.ts"
@@ -100,23 +100,12 @@ interface Need {
   readonly left: number
 }
 
-setFlagsFromString("--expose-gc")
-const collect: (options: { readonly type: "major"; readonly flavor: "last-resort" }) => void = runInNewContext("gc")
-
 /** Measures one contender; the process is for this alone. */
 const follow = async (name: string, url: string, count: number, seconds: number): Promise<Need> => {
   const fiberClass = Effect.runFork(Effect.void).constructor as new() => unknown
   const things = () =>
     queryObjects(fiberClass, { format: "count" }) + queryObjects(Socket, { format: "count" }) +
     process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
-  /** What the process holds. This kind of collection gives back what is free, so that it does not count. */
-  const memory = async () => {
-    for (let round = 0; round < 2; round++) {
-      collect({ type: "major", flavor: "last-resort" })
-      await sleep(50)
-    }
-    return process.memoryUsage.rss()
-  }
   const follower = followers[name]
   if (follower === undefined) throw new Error(name)
 
