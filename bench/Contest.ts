@@ -9,7 +9,8 @@ import { once } from "node:events"
 export const isShort: boolean = process.argv.includes("--short")
 
 /** The names of a record, by their own type. */
-export const keys = <K extends string>(record: Readonly<Record<K, unknown>>): Array<K> => Object.keys(record) as Array<K>
+export const keys = <K extends string>(record: Readonly<Record<K, unknown>>): Array<K> =>
+  Object.keys(record) as Array<K>
 
 /** Gets ready to use the server at this URL, and returns the work: it does a task and says what came of it. */
 export type Contender = (url: string) => Promise<(task: string) => Promise<number>>
@@ -17,8 +18,18 @@ export type Contender = (url: string) => Promise<(task: string) => Promise<numbe
 /** Contenders by name. A program exports them as `contenders`, for their processes to find. */
 export type Contenders = Readonly<Record<string, Contender>>
 
-/** How long each contender took for each task, in milliseconds, round by round. */
+/**
+ * How long each contender took for each task, in milliseconds, round by round. In the short form it is the time of the
+ * processor, which a busy machine does not stretch.
+ */
 export type Times = ReadonlyMap<string, ReadonlyMap<string, ReadonlyArray<number>>>
+
+/** What the process of a contender says of a task. */
+export interface Slice {
+  readonly millis: number
+  readonly cpuMillis: number
+  readonly result: number
+}
 
 /** What to run. */
 export interface Contest {
@@ -46,11 +57,11 @@ export const run = async ({ names, program, rounds, tasks, url }: Contest): Prom
       for (const [task, expected] of tasks) {
         // Back and forth, so that no one always comes after the same other.
         for (const { name, process } of round % 2 === 0 ? contenders : contenders.toReversed()) {
-          const { millis, result } = await ask<{ millis: number; result: number }>(process, task)
+          const { cpuMillis, millis, result } = await ask<Slice>(process, task)
           if (result !== expected) throw new Error(`${name} brought ${result} of ${task}, not ${expected}`)
           if (round === 0) continue
           const own = times.get(task) ?? new Map<string, Array<number>>()
-          times.set(task, own.set(name, [...own.get(name) ?? [], millis]))
+          times.set(task, own.set(name, [...own.get(name) ?? [], isShort ? cpuMillis : millis]))
         }
       }
     }
@@ -75,7 +86,8 @@ export const start = (
   file: string,
   args: ReadonlyArray<string> = [],
   options: { readonly execArgv?: Array<string>; readonly env?: NodeJS.ProcessEnv } = {}
-): ChildProcess => fork(`${import.meta.dirname}/${file}`, args, { execArgv: ["--disable-warning=ExperimentalWarning"], ...options })
+): ChildProcess =>
+  fork(`${import.meta.dirname}/${file}`, args, { execArgv: ["--disable-warning=ExperimentalWarning"], ...options })
 
 /** Starts the server, and says where it is. */
 export const serve = async (file = "server.ts"): Promise<{ readonly url: string; readonly process: ChildProcess }> => {

@@ -13,4 +13,5 @@ export const effectFace = (): Promise<typeof import("../src/index.ts")> => impor
 export const promiseFace = (): Promise<typeof import("../src/promise.ts")> => import(resolve("basilica-sdk/promise"))
 
 /** The local Basilica. */
-export const localBasilica = (): Promise<typeof import("../src/local/index.ts")> => import(resolve("basilica-sdk/local"))
+export const localBasilica = (): Promise<typeof import("../src/local/index.ts")> =>
+  import(resolve("basilica-sdk/local"))

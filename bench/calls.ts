@@ -160,12 +160,14 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
     url: server.url,
     names,
     tasks,
-    rounds: Contest.isShort ? 5 : 11
+    rounds: Contest.isShort ? 3 : 11
   })
   server.process.kill()
   return Contest.keys(marks).flatMap((task) =>
     Contest.keys(marks[task]).map((face): Row => ({
-      what: `Calls, ${task === "executors" ? "a list of 100 executors" : `status, ${task}`}, ${face}: time against fetch`,
+      what: `Calls, ${
+        task === "executors" ? "a list of 100 executors" : `status, ${task}`
+      }, ${face}: time against fetch`,
       mark: { atMost: marks[task][face] },
       figure: Contest.ratio(times, task, face, "fetch"),
       unit: "×",

@@ -7,7 +7,9 @@ const work = await contenders[name]?.(url)
 
 process.on("message", async (task: string) => {
   const begin = performance.now()
+  const cpuBegin = process.cpuUsage()
   const result = await work?.(task)
-  process.send?.({ millis: performance.now() - begin, result })
+  const { system, user } = process.cpuUsage(cpuBegin)
+  process.send?.({ millis: performance.now() - begin, cpuMillis: (system + user) / 1000, result })
 })
 process.send?.("ready")

@@ -76,12 +76,14 @@ const mebi = 1024 * 1024
 
 const measure = async (seconds: number): Promise<ReadonlyArray<Row>> => {
   const server = await Contest.serve()
-  const contenders = await Promise.all(Object.keys(readers).map(async (name, index) => {
-    const id = `endless-${index}`
-    const process = Contest.start("reader.ts", ["read", name, server.url, id])
-    await Contest.message(process)
-    return { name, id, process, ahead: 0, memory: [] as Array<number> }
-  }))
+  const contenders = await Promise.all(
+    Object.keys(readers).map(async (name, index) => {
+      const id = `endless-${index}`
+      const process = Contest.start("reader.ts", ["read", name, server.url, id])
+      await Contest.message(process)
+      return { name, id, process, ahead: 0, memory: [] as Array<number> }
+    })
+  )
   // Time to begin, and to become quick.
   await sleep(5000)
   for (let step = 0; step <= 4; step++) {

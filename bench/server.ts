@@ -41,7 +41,9 @@ const log = (frames: Buffer, rounds = 1) => (response: ServerResponse) => {
 }
 
 const frames = (chunks: ReadonlyArray<Buffer>) =>
-  Buffer.concat(chunks.flatMap((chunk) => [Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]))
+  Buffer.concat(
+    chunks.flatMap((chunk) => [Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")])
+  )
 
 /** Those who follow a log that gets a line a second, in groups that take turns. */
 const groups = Array.from({ length: 50 }, () => new Set<ServerResponse>())

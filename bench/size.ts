@@ -53,7 +53,11 @@ console.log(await ky("/events").json())
 
 const measure = async (): Promise<ReadonlyArray<Row>> => {
   const sizes: Array<readonly [string, number]> = []
-  if (Peers.wanted) for (const [name, program] of Object.entries(peers)) sizes.push([name, await sizeOf(program, ".")])
+  if (Peers.wanted) {
+    for (const [name, program] of Object.entries(peers)) {
+      sizes.push([name, await sizeOf(program, ".")])
+    }
+  }
   const mark = { atMost: 60 }
   return [
     {
