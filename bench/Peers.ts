@@ -37,7 +37,7 @@ export const ky = async (): Promise<(url: string, options: Options) => { json<A>
 
 /** `axios`. */
 export const axios = async (): Promise<
-  { get<A>(url: string, options: Options): Promise<{ readonly data: A }> }
+  { get(url: string, options: Options): Promise<{ readonly data: unknown }> }
 > => (await load("axios")).default
 
 /** `eventsource-parser`. */

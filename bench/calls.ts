@@ -133,7 +133,7 @@ const peers: Contest.Contenders = {
   },
   axios: async (url) => {
     const axios = await Peers.axios()
-    return promises(async <A>(path: string) => (await axios.get<A>(url + path, { headers })).data)
+    return promises(async <A>(path: string) => (await axios.get(url + path, { headers })).data as A)
   },
   openai: async (url) => {
     const client = await Peers.openai(url)

@@ -67,7 +67,7 @@ const programs: Readonly<Record<string, Program>> = {
       },
       axios: async (url: string) => {
         const axios = await Peers.axios()
-        return async () => (await axios.get<Rental>(url + path, { headers })).data.status
+        return async () => ((await axios.get(url + path, { headers })).data as Rental).status
       },
       "@basilica/sdk": async (url: string) => {
         const client = await Peers.basilica(url)
