@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "fast-check"
+import * as fc from "fast-check"
 import * as WireTime from "../../src/server/WireTime.ts"
 
 /** The moment by the book, each with a date of its own. */
@@ -10,7 +10,7 @@ const plain = (nanoseconds: bigint) => {
 }
 
 /** Up to the end of the year 9999. */
-const moment = FastCheck.bigInt({ min: 0n, max: 253_402_300_799_999_999_999n })
+const moment = fc.bigInt({ min: 0n, max: 253_402_300_799_999_999_999n })
 
 describe("a moment on the wire", () => {
   it("has nine digits of a second, and a Z or an offset", () => {
@@ -19,10 +19,10 @@ describe("a moment on the wire", () => {
   })
 
   it("is the same whatever was written before it", () => {
-    FastCheck.assert(
-      FastCheck.property(
-        FastCheck.array(moment, { minLength: 1 }),
-        FastCheck.bigInt({ min: 0n, max: 3_000_000_000n }),
+    fc.assert(
+      fc.property(
+        fc.array(moment, { minLength: 1 }),
+        fc.bigInt({ min: 0n, max: 3_000_000_000n }),
         (moments, step) => {
           // Each again, and one that is near: often in the same second, sometimes in the next.
           for (const nanoseconds of moments.flatMap((one) => [one, one, one < step ? one : one - step])) {
