@@ -8,6 +8,9 @@ import { once } from "node:events"
 /** Whether this is the short form, which CI runs: without the peers, and with fewer rounds. */
 export const isShort: boolean = process.argv.includes("--short")
 
+/** Whether this is the process of a contender, which wants nothing of a program but its contenders. */
+export const isContender: boolean = process.argv[1]?.endsWith("contender.ts") === true
+
 /** The names of a record, by their own type. */
 export const keys = <K extends string>(record: Readonly<Record<K, unknown>>): Array<K> =>
   Object.keys(record) as Array<K>
