@@ -8,6 +8,9 @@ import { once } from "node:events"
 /** Whether this is the short form, which CI runs: without the peers, and with fewer rounds. */
 export const isShort: boolean = process.argv.includes("--short")
 
+// Nothing runs on when whoever started it has ended.
+if (process.send !== undefined) process.once("disconnect", () => process.exit())
+
 /** Whether this is the process of a contender, which wants nothing of a program but its contenders. */
 export const isContender: boolean = process.argv[1]?.endsWith("contender.ts") === true
 

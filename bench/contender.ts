@@ -5,6 +5,7 @@ const [program = "", name = "", url = ""] = process.argv.slice(2)
 const { contenders } = await import(program) as { readonly contenders: Contenders }
 const work = await contenders[name]?.(url)
 
+process.once("disconnect", () => process.exit())
 process.on("message", async (task: string) => {
   const begin = performance.now()
   const cpuBegin = process.cpuUsage()

@@ -141,7 +141,7 @@ const follow = async (name: string, url: string, count: number, seconds: number)
 
 const measure = async (): Promise<ReadonlyArray<Row>> => {
   const rows: Array<Row> = []
-  const sizes = Contest.isShort ? [{ count: 300, rounds: 1 }] : [{ count: 1000, rounds: 3 }, { count: 5000, rounds: 2 }]
+  const sizes = Contest.isShort ? [{ count: 300, rounds: 1 }] : [{ count: 1000, rounds: 3 }, { count: 5000, rounds: 1 }]
   for (const { count, rounds } of sizes) {
     const needs = new Map<string, ReadonlyArray<Need>>()
     const measureOne = async (name: string) => {

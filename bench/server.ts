@@ -86,6 +86,7 @@ const server = createServer((request, response) => {
   response.writeHead(404).end()
 })
 
+process.once("disconnect", () => process.exit())
 // Asked for a path, it says how many bytes have left it.
 process.on("message", (path: string) => {
   const socket = endless.get(path)
