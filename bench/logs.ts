@@ -1,106 +1,192 @@
 /**
- * How fast a log is read, against a hand-written loop of `fetch`, a split at empty lines and `JSON.parse`; and how fast a
- * replay is skipped. The server is a process of its own. `node --conditions=basilica-sdk-source bench/logs.ts`.
+ * How fast a log is read: in big chunks, with one event in each, and with chunks that end inside characters; and how fast
+ * a replay of what is known is skipped. Every reader adds up the lengths of the messages. `node bench/logs.ts`.
  */
-import { Basilica, LogCursor, type LogEntry, LogStream } from "basilica-sdk"
-import { Effect, Stream } from "effect"
-import { fork } from "node:child_process"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import * as Effect from "effect/Effect"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Stream from "effect/Stream"
+import * as Contest from "./Contest.ts"
+import { characters, lines, logs } from "./Fixtures.ts"
+import * as Peers from "./Peers.ts"
+import * as Sdk from "./Sdk.ts"
+import { list, report, type Row } from "./Table.ts"
 
-const lines = 200_000
-const rounds = 7
-const id = "rental-bench"
+const token = { authorization: "Bearer t" }
+const path = (form: string) => `/rentals/${form}/logs?follow=true`
 
-const entry = (index: number): LogEntry => ({
-  timestamp: `2025-09-20T12:00:00.${String(index).padStart(9, "0")}Z`,
-  stream: index % 5 === 0 ? "stderr" : "stdout",
-  message: `step ${index} loss 0.123456 throughput 1234`
-})
-
-const serve = () => {
-  const event = (index: number) => {
-    const { message, stream, timestamp } = entry(index)
-    return `data:${JSON.stringify({ message, stream, timestamp })}\n\n`
-  }
-  const all = Buffer.from(Array.from({ length: lines }, (_, index) => event(index)).join(""))
-  const server = createServer((request, response) => {
-    const url = request.url ?? ""
-    if (!url.includes("/logs")) {
-      response.writeHead(404)
-      return response.end()
-    }
-    response.writeHead(200, { "content-type": "text/event-stream" })
-    let at = 0
-    const write = (): void => {
-      while (at < all.length) {
-        const chunk = all.subarray(at, at += 65_536)
-        if (!response.write(chunk)) return void response.once("drain", write)
-      }
-      response.end()
-    }
-    return write()
-  })
-  server.listen(0, "127.0.0.1", () => process.send?.((server.address() as AddressInfo).port))
+/** The message of a line, if it is one. */
+const messageOf = (data: string): string => {
+  const { message, stream, timestamp } = JSON.parse(data)
+  if (typeof message !== "string" || typeof stream !== "string" || typeof timestamp !== "string") throw new Error(data)
+  return message
 }
 
-const byHand = async (url: string) => {
-  const response = await fetch(`${url}/rentals/${id}/logs?follow=true`)
+const byHand: Contest.Contender = async (url) => async (form) => {
+  const response = await fetch(url + path(form), { headers: token })
   const decoder = new TextDecoder()
   let rest = ""
-  let count = 0
+  let sum = 0
   for await (const chunk of response.body ?? []) {
     const events = (rest + decoder.decode(chunk, { stream: true })).split("\n\n")
     rest = events.pop() ?? ""
-    for (const event of events) {
-      const { message, stream, timestamp } = JSON.parse(event.slice(5))
-      if (typeof message !== "string" || typeof stream !== "string" || typeof timestamp !== "string") throw new Error()
-      count++
-    }
+    for (const event of events) sum += messageOf(event.slice(5)).length
   }
-  return count
+  return sum
 }
 
-const measure = async () => {
-  const child = fork(import.meta.filename, ["serve"])
-  const port = await new Promise<number>((resolve) => child.once("message", (message) => resolve(Number(message))))
-  const url = `http://127.0.0.1:${port}`
-  const layer = Basilica.layer({ baseUrl: url, token: "t" })
-  const follow = (from?: LogCursor) =>
-    Stream.unwrap(LogStream.useSync((logs) => logs.follow(id, { from, maxReconnects: 0 })))
-  const read = (from?: LogCursor) => {
-    let count = 0
-    return Stream.runForEachArray(follow(from), (batch) => Effect.sync(() => count += batch.length)).pipe(
-      Effect.map(() => count),
-      Effect.provide(layer),
-      Effect.runPromise
-    )
+/** Reads bytes and counts events: the least that skipping a replay can be. */
+const counting: Contest.Contender = async (url) => async () => {
+  const response = await fetch(url + path("whole"), { headers: token })
+  let count = 0
+  let afterLineFeed = false
+  for await (const chunk of response.body ?? []) {
+    if (afterLineFeed && chunk[0] === 10) count++
+    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) if (chunk[at + 1] === 10) count++
+    afterLineFeed = chunk.at(-1) === 10
   }
-  let end = LogCursor.start(id)
-  for (let index = 0; index < lines; index++) end = LogCursor.after(end, entry(index))
-  const contestants: Record<string, () => Promise<number>> = {
-    "by hand": () => byHand(url),
-    "arrays as chunks": () => read(),
-    "a replay, skipped": () => read(end)
-  }
-  const times: Record<string, Array<number>> = {}
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, run] of Object.entries(contestants)) {
-      const begin = performance.now()
-      const count = await run()
-      if (count !== (name.startsWith("a replay") ? 0 : lines)) throw new Error(`${name} read ${count} lines`)
-      if (round > 0) (times[name] ??= []).push(performance.now() - begin)
-    }
-  }
-  const median = (values: ReadonlyArray<number>) =>
-    values.toSorted((left, right) => left - right)[values.length >> 1] ?? 0
-  const hand = times["by hand"] ?? []
-  for (const [name, own] of Object.entries(times)) {
-    const ratio = median(own.map((time, index) => (hand[index] ?? 0) / time))
-    console.log(`${name}: ${Math.round(lines / median(own))} lines a ms, ${ratio.toFixed(2)} of by hand`)
-  }
-  child.kill()
+  if (count !== lines) throw new Error(`counted ${count} lines`)
+  return 0
 }
 
-if (process.argv[2] === "serve") serve()
-else await measure()
+const effectFace = async (url: string) => {
+  const { Basilica, LogCursor, LogStream } = await Sdk.effectFace()
+  const runtime = ManagedRuntime.make(Basilica.layer({ baseUrl: url, token: "t" }))
+  return {
+    LogCursor,
+    run: <E>(effect: Effect.Effect<number, E, (typeof LogStream)["Identifier"]>) => runtime.runPromise(effect),
+    follow: (form: string, from?: ReturnType<typeof LogCursor.start>) =>
+      Stream.unwrap(LogStream.useSync((service) => service.follow(form, { from, maxReconnects: 0 })))
+  }
+}
+
+const chunks: Contest.Contender = async (url) => {
+  const { follow, run } = await effectFace(url)
+  return (form) =>
+    run(Effect.gen(function*() {
+      let sum = 0
+      yield* Stream.runForEachArray(follow(form), (batch) =>
+        Effect.sync(() => {
+          for (const { message } of batch) sum += message.length
+        }))
+      return sum
+    }))
+}
+
+const lineByLine: Contest.Contender = async (url) => {
+  const { follow, run } = await effectFace(url)
+  return (form) =>
+    run(Effect.gen(function*() {
+      let sum = 0
+      yield* Stream.runForEach(follow(form), ({ message }) =>
+        Effect.sync(() => {
+          sum += message.length
+        }))
+      return sum
+    }))
+}
+
+const skipping: Contest.Contender = async (url) => {
+  const { LogCursor, follow, run } = await effectFace(url)
+  let end = LogCursor.start("whole")
+  for (let index = 0; index < lines; index++) end = LogCursor.after(end, logs.whole.line(index))
+  return () => run(Stream.runCount(follow("whole", end)))
+}
+
+const forAwait: Contest.Contender = async (url) => {
+  const { BasilicaClient } = await Sdk.promiseFace()
+  const basilica = new BasilicaClient({ baseUrl: url, token: "t" })
+  return async (form) => {
+    let sum = 0
+    for await (const { message } of basilica.deployments.logs(form, { follow: true, maxReconnects: 0 })) {
+      sum += message.length
+    }
+    return sum
+  }
+}
+
+const eventsourceParser: Contest.Contender = async (url) => {
+  const createParser = await Peers.eventsourceParser()
+  return async (form) => {
+    let sum = 0
+    const parser = createParser({
+      onEvent: ({ data }) => {
+        sum += messageOf(data).length
+      }
+    })
+    const response = await fetch(url + path(form), { headers: token })
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) parser.feed(decoder.decode(chunk, { stream: true }))
+    return sum
+  }
+}
+
+const openai: Contest.Contender = async (url) => {
+  const client = await Peers.openai(url)
+  return async (form) => {
+    let sum = 0
+    for await (const { message } of await client.get<{ message: string }>(path(form), { stream: true })) {
+      sum += message.length
+    }
+    return sum
+  }
+}
+
+const peers: Contest.Contenders = { "eventsource-parser": eventsourceParser, openai }
+const readers: Contest.Contenders = {
+  "by hand": byHand,
+  chunks,
+  "line by line": lineByLine,
+  "for await": forAwait,
+  ...(Peers.wanted ? peers : {})
+}
+export const contenders: Contest.Contenders = { ...readers, ...peers, counting, skipping }
+
+const forms = { whole: "64 KB writes", single: "one event a write", cut: "cuts inside characters" }
+const marks = { chunks: 0.8, "line by line": 0.7, "for await": 0.7 }
+
+const measure = async (): Promise<ReadonlyArray<Row>> => {
+  const server = await Contest.serve()
+  const contest = { program: import.meta.filename, url: server.url, rounds: Contest.isShort ? 3 : 9 }
+  const reading = await Contest.run({
+    ...contest,
+    names: Object.keys(readers),
+    tasks: new Map(Contest.keys(forms).map((form) => [form, characters(form)]))
+  })
+  const replay = await Contest.run({
+    ...contest,
+    names: ["counting", "skipping"],
+    tasks: new Map([["a replay", 0]])
+  })
+  server.process.kill()
+  return [
+    ...Contest.keys(forms).flatMap((form): ReadonlyArray<Row> => {
+      const speed = (name: string) => 1 / Contest.ratio(reading, form, name, "by hand")
+      const beside = list((Peers.wanted ? Object.keys(peers) : []).map((name) => [name, speed(name)]), "")
+      return [
+        ...Contest.keys(marks).map((name): Row => ({
+          what: `Log, ${forms[form]}, ${name}: speed against by hand`,
+          mark: { atLeast: marks[name] },
+          figure: speed(name),
+          unit: "",
+          beside
+        })),
+        ...(Peers.wanted
+          ? [{
+            what: `Log, ${forms[form]}, chunks: speed against openai`,
+            mark: { atLeast: 5 },
+            figure: 1 / Contest.ratio(reading, form, "chunks", "openai"),
+            unit: "×"
+          }]
+          : [])
+      ]
+    }),
+    {
+      what: "Log, a replay skipped: time against counting the events by hand",
+      mark: { atMost: 1 },
+      figure: Contest.ratio(replay, "a replay", "skipping", "counting"),
+      unit: "×"
+    }
+  ]
+}
+
+if (!Contest.isContender) report(await measure())

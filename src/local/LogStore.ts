@@ -37,7 +37,15 @@ export const open = Effect.fnUntraced(
       ended: boolean
       failure: ContainerFailure | undefined
       changed: Deferred.Deferred<void>
-    } = { size: 0, ended: false, failure: undefined, changed: yield* Deferred.make<void>() }
+      /** The last events that were added, if they are few: those who follow closely get them without the disk. */
+      newest: { readonly position: number; readonly bytes: Uint8Array }
+    } = {
+      size: 0,
+      ended: false,
+      failure: undefined,
+      changed: yield* Deferred.make<void>(),
+      newest: { position: -1, bytes: new Uint8Array() }
+    }
 
     const wake = Effect.suspend(() => {
       const { changed } = log
@@ -54,6 +62,9 @@ export const open = Effect.fnUntraced(
           position: number
         ): Effect.Effect<readonly [ReadonlyArray<Uint8Array>, Option.Option<number>], ContainerFailure> => {
           const end = options.follow ? log.size : size
+          if (options.follow && position === log.newest.position) {
+            return Effect.succeed([[log.newest.bytes], Option.some(position + log.newest.bytes.length)])
+          }
           if (position < end) {
             return Effect.map(attempt(() => wholeEvents(reader, position, end)), (bytes) => [
               [bytes],
@@ -72,6 +83,7 @@ export const open = Effect.fnUntraced(
         writing.withPermit(Effect.gen(function*() {
           const bytes = Buffer.from(events)
           yield* attempt(() => file.appendFile(bytes))
+          if (bytes.length <= chunkSize) log.newest = { position: log.size, bytes }
           log.size += bytes.length
           yield* wake
         })),

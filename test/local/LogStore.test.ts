@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
+import * as fc from "fast-check"
 import * as FileSystem from "node:fs/promises"
 import * as OperatingSystem from "node:os"
 import * as Path from "node:path"
@@ -66,7 +67,7 @@ describe("a log on disk", () => {
       yield* log.append(event("old"))
       const seen = yield* Latch.make()
       const follow = (tail: number | undefined) =>
-        text(Stream.tap(log.read({ follow: true, tail }), () => seen.open)).pipe(
+        text(Stream.tap(log.read(following), () => seen.open)).pipe(
           Effect.forkChild({ startImmediately: true })
         )
       const followers = [yield* follow(undefined), yield* follow(1), yield* follow(undefined)]
@@ -78,6 +79,34 @@ describe("a log on disk", () => {
         assert.strictEqual(yield* Fiber.join(follower), event("old") + event("new") + event("newer"))
       }
     }))
+
+  it.live("is the same for those who follow closely and for those who lag, whatever the sizes", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.record({ lines: fc.constantFrom(1, 2, 40, 900), width: fc.nat(200), waits: fc.boolean() })),
+          (appends) =>
+            Effect.gen(function*() {
+              const { log } = yield* opened
+              let received = 0
+              const follower = yield* text(Stream.tap(log.read(following), (bytes) =>
+                Effect.sync(() => {
+                  received += bytes.length
+                }))).pipe(Effect.forkChild({ startImmediately: true }))
+              const late: Array<Fiber.Fiber<string, ContainerFailure>> = []
+              for (const { lines, waits, width } of appends) {
+                yield* log.append(event("x".repeat(width)).repeat(lines))
+                if (waits) yield* Effect.repeat(Effect.sleep(0), { until: () => received === log.size() })
+                late.push(yield* Effect.forkChild(text(log.read(following))))
+              }
+              yield* log.end
+              const whole = yield* text(log.read(all))
+              for (const one of [follower, ...late]) assert.strictEqual(yield* Fiber.join(one), whole)
+            }).pipe(Effect.scoped, Effect.runPromise)
+        ),
+        { numRuns: 50 }
+      )
+    ))
 
   it.live("goes on for a reader when the file was removed", () =>
     Effect.gen(function*() {
