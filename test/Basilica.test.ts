@@ -55,11 +55,12 @@ describe("Basilica.layerConfig", () => {
       assert.lengthOf(server.received, 1)
     }))
 
-  it.effect("refuses a bad base URL and a bad token", () =>
+  it.effect("refuses a bad base URL and a bad token, by the name of the variable", () =>
     Effect.gen(function*() {
       for (const env of [{ BASILICA_API_URL: "http://evil" }, { BASILICA_API_TOKEN: "a b" }]) {
         const error = yield* list.pipe(Effect.provide(fromEnv(env)), Effect.flip)
         assert.strictEqual(error._tag, "ConfigurationError")
+        assert.include(String(error), Object.keys(env)[0] ?? "none")
       }
     }))
 })

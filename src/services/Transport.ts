@@ -157,10 +157,10 @@ export class Transport extends Context.Service<Transport, {
     Transport,
     ConfigurationError | Config.ConfigError,
     HttpClient.HttpClient | Auth
-  > = Layer.unwrap(Effect.map(
-    Config.withDefault(Config.String("BASILICA_API_URL"), BaseUrl.defaultBaseUrl),
-    (baseUrl) => Transport.layer({ baseUrl })
-  ))
+  > = Layer.unwrap(Effect.gen(function*() {
+    const url = yield* Config.withDefault(Config.String("BASILICA_API_URL"), BaseUrl.defaultBaseUrl)
+    return Transport.layer({ baseUrl: yield* Effect.fromResult(BaseUrl.parse(url, "BASILICA_API_URL")) })
+  }))
 }
 
 /** A reply whose body is still to come. */

@@ -75,7 +75,7 @@ export const fromRefusal = (refusal: Refusal, changes: boolean): RefusalError =>
       reason: reason === "" ? "the service does not accept the token (401)" : reason,
       remedy: reason.includes("API key management requires")
         ? "API keys are managed with an access token, not with another API key."
-        : "Sign in again, or give a token that is still valid.",
+        : "Give a token that is still valid: a new API key, or sign in again.",
       code,
       requestId
     })

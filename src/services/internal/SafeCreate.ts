@@ -2,7 +2,6 @@
  * The create that never doubles: sent once, and every outcome known, found by looking, or reported as unknown.
  */
 import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -116,7 +115,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
 
   const begin = Effect.fnUntraced(function*(request: PlacedRequest, options: CreateOptions) {
     const before = yield* listRentals(transport, operation, {})
-    const sentAt = DateTime.formatIso(yield* DateTime.now)
+    const sentAt = new Date(yield* Clock.currentTimeMillis).toISOString()
     const intent: DeployIntent = {
       key: (yield* Random.nextIntBetween(0, 2 ** 48)).toString(36) + Date.parse(sentAt).toString(36),
       executorId: request.executorId,
