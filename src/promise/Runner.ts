@@ -116,8 +116,8 @@ export class Runner<R> {
     }
     return {
       next: () => {
-        begin()
         if (index < batch.length) return Promise.resolve({ done: false, value: batch[index++] as A })
+        begin()
         const result = queue.then(advance)
         queue = result.catch(() => undefined)
         return result

@@ -7,7 +7,7 @@ import type { Dispatcher } from "undici"
 type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
 
 /** How many bytes wait here before the connection has to: what was asked for is on its way while they are read. */
-const highWater = 64 * 1024
+const highWater = 128 * 1024
 
 const givenUp = new Error("The request was given up")
 

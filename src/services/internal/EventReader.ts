@@ -239,7 +239,8 @@ const endOfLine = (bytes: Uint8Array, from: number): number => {
   return earlier === -1 ? line.length : earlier
 }
 
-const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+/** Several pieces as one. */
+export const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
   let offset = 0
   for (const part of parts) {

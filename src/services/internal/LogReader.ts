@@ -5,7 +5,7 @@ import { ApiError } from "../../errors/ApiError.ts"
 import { InvalidResponse } from "../../errors/InvalidResponse.ts"
 import { LogGap } from "../../errors/LogGap.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
-import { EventReader, maxEventBytes } from "./EventReader.ts"
+import { EventReader, joined, maxEventBytes } from "./EventReader.ts"
 import { LogEvent } from "./LogEvent.ts"
 import type { LogPosition } from "./LogPosition.ts"
 import type { Replay, Verdict } from "./Replay.ts"
@@ -64,10 +64,10 @@ export class LogReader {
   /** The lines of the next bytes that are not known yet. */
   read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<LogEntry> {
     this.#entries = []
-    for (const chunk of chunks) {
-      if (this.stop !== undefined) break
-      if (!this.#reader.feed(chunk)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
-    }
+    // One event a write comes as many small pieces at once: decoded by itself, each would cost as much as its line.
+    const [first, ...others] = chunks
+    const bytes = first === undefined || others.length > 0 ? joined(chunks) : first
+    if (!this.#reader.feed(bytes)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
     return this.#entries
   }
 
