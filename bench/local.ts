@@ -94,7 +94,7 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
     onDisk.push(await speed(server, id))
     await send(server, "DELETE", `/rentals/${id}`)
   }
-  const [count, seconds] = Contest.isShort ? [200, 3] : [1000, 10]
+  const [count, seconds] = Contest.isShort ? [200, 2] : [1000, 10]
   const { cpuMicros, growth } = await followers(server, () => Contest.ask<Used>(child, "used"), count, seconds)
   child.disconnect()
   const mark = { atLeast: 300_000 }

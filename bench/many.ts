@@ -158,34 +158,40 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
       else for (const name of names) await measureOne(name)
     }
     const own = (name: string, of: keyof Need) => Contest.median((needs.get(name) ?? []).map((need) => need[of]))
-    const all = (of: keyof Need, unit: string) => list([...needs.keys()].map((name) => [name, own(name, of)]), unit)
     for (const face of ["Effect face", "Promise face"]) {
+      const others = [...needs.keys()].filter((name) => name === face || !name.endsWith("face"))
+      const all = (of: keyof Need, unit: string) => list(others.map((name) => [name, own(name, of)]), unit)
       const against = (of: keyof Need) =>
         Contest.median(
           (needs.get(face) ?? []).map((need, round) => need[of] / (needs.get("undici")?.[round]?.[of] ?? Number.NaN))
         )
       const what = `${count} logs at once, ${face}`
+      // Of few streams the memory of each cannot be told, and a busy machine closes them late.
+      if (!Contest.isShort) {
+        rows.push(
+          {
+            what: `${what}: memory a stream against undici by hand`,
+            mark: { atMost: 2 },
+            figure: against("memoryKiB"),
+            unit: "×",
+            beside: all("memoryKiB", " KiB")
+          },
+          {
+            what: `${what}: closing all`,
+            mark: { atMost: 1000 },
+            figure: own(face, "closeMillis"),
+            unit: " ms",
+            beside: all("closeMillis", " ms")
+          }
+        )
+      }
       rows.push(
-        {
-          what: `${what}: memory a stream against undici by hand`,
-          mark: { atMost: 2 },
-          figure: against("memoryKiB"),
-          unit: "×",
-          beside: all("memoryKiB", " KiB")
-        },
         {
           what: `${what}: processor a line against undici by hand`,
           mark: { atMost: 2 },
           figure: against("cpuMicros"),
           unit: "×",
           beside: all("cpuMicros", " µs")
-        },
-        {
-          what: `${what}: closing all`,
-          mark: { atMost: 1000 },
-          figure: own(face, "closeMillis"),
-          unit: " ms",
-          beside: all("closeMillis", " ms")
         },
         {
           what: `${what}: sockets, timers and fibers left`,
