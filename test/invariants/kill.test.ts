@@ -9,7 +9,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { client, world } from "../faults/World.ts"
-import { chanceOf, replay, size, within } from "../support/sizes.ts"
+import { onMachineTime } from "../support/MachineTime.ts"
+import { chanceOf, patience, replay, size } from "../support/Scale.ts"
 
 const kills = size(25, 500)
 
@@ -47,6 +48,9 @@ describe(`I3: nothing is left running by a program that was killed, once it reco
         assert.lengthOf(yield* memory.running, 0, `${JSON.stringify(report)}; ${replay(index)}`)
       }, Effect.scoped),
       { concurrency: 3, discard: true }
-    ).pipe(Effect.andThen(Effect.sync(() => assert.isAbove(caught, kills / 5, "too few kills met a running machine"))))
-  }, within(90_000, 900_000))
+    ).pipe(
+      onMachineTime,
+      Effect.andThen(Effect.sync(() => assert.isAbove(caught, kills / 5, "too few kills met a running machine")))
+    )
+  }, patience)
 })

@@ -3,7 +3,7 @@ import { Health } from "basilica-sdk"
 import { FaultScript, MemoryBasilica } from "basilica-sdk/testing"
 import { Clock, Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { replay, seed, size } from "../support/sizes.ts"
+import { replay, seed, size } from "../support/Scale.ts"
 
 const dead = { after: "body", reply: { status: 503 } } as const
 const check = Health.use((health) => health.check)
@@ -80,5 +80,5 @@ describe("I9: a service that is down is not buried under retries", () => {
       Random.withSeed(seed),
       Effect.provide(Layer.provideMerge(MemoryBasilica.layer({ faults }), Logger.layer([])))
     )
-  }, 60_000)
+  })
 })

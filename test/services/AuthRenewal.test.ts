@@ -19,8 +19,8 @@ import {
   type ProviderOptions,
   serveIdentityProvider
 } from "../support/IdentityProvider.ts"
+import { patience, size } from "../support/Scale.ts"
 
-const long = process.env["BASILICA_TEST_SCALE"] === "full"
 const list = Executors.use((executors) => executors.listAvailable())
 const url = "http://127.0.0.1:1"
 
@@ -96,7 +96,7 @@ const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds = 30) =>
 
 describe("a sign-in that is renewed", () => {
   for (const spread of [0, 1000, 3000]) {
-    for (let repeat = 1; repeat <= (long ? 20 : 1); repeat++) {
+    for (let repeat = 1; repeat <= size(1, 20); repeat++) {
       it.effect(`makes one exchange for 500 calls whose 401s arrive over ${spread} ms (${repeat})`, () => {
         const { layer, provider } = virtual({ spread })
         return Effect.gen(function*() {
@@ -644,7 +644,7 @@ describe("a sign-in that is renewed", () => {
   })
 
   it.live("uses each refresh token once, and once more after a lost reply, over real connections", () => {
-    const rounds = long ? 200 : 20
+    const rounds = size(20, 200)
     const provider = new IdentityProvider({ overlap: true })
     provider.fault = ({ path }, count) => {
       if (path !== "/oauth/token") return undefined
@@ -668,7 +668,7 @@ describe("a sign-in that is renewed", () => {
       assert.isAbove(provider.resent, rounds / 10)
       assert.strictEqual(provider.accepted, rounds * 10)
     })
-  }, 120_000)
+  }, patience)
 
   it.live("shows no token in an error, a log, a span, or anything that is printed", () => {
     const seen: Array<unknown> = []
