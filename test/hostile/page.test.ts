@@ -317,7 +317,7 @@ describe("a program without the token", () => {
             let left = (100 * 1024 * 1024) / part.length
             const more = () => {
               // What is held counts, and not what garbage lies about.
-              if (process.memoryUsage.rss() - before > 32 * 1024 * 1024) collect()
+              if (process.memoryUsage.rss() - before > 48 * 1024 * 1024) collect()
               peak = Math.max(peak, process.memoryUsage.rss())
               let goesOn = true
               while (goesOn && left-- > 0 && !socket.destroyed) goesOn = socket.write(part)

@@ -66,7 +66,7 @@ describe(`I1: no second POST after an unknown outcome, and no wrong word about i
         else assert.strictEqual(running, 0, what)
       }, Effect.scoped),
       { concurrency: 24, discard: true }
-    ).pipe(onMachineTime), patience)
+    ).pipe((all) => onMachineTime(all, 3)), patience)
 })
 
 describe(`I2: no listed rental is left after an interruption (${size(200, 2000)} of them)`, () => {
@@ -128,5 +128,5 @@ describe(`I4: a stop is confirmed, or loud (${size(500, 5000)} stops with faults
         if (tag === "ok") assert.strictEqual(left, 0, what)
       }, Effect.scoped),
       { concurrency: 24, discard: true }
-    ).pipe(onMachineTime), patience)
+    ).pipe((all) => onMachineTime(all, 3)), patience)
 })

@@ -14,7 +14,7 @@ export const size = (small: number, whole: number): number => full ? whole : sma
 export const times = (number: number): number => size(Math.ceil(number / 10), number)
 
 /** Ends a test that hangs, in milliseconds. It is no mark for how fast something is. */
-export const patience: number = size(300_000, 3 * 3_600_000)
+export const patience: number = size(900_000, 3 * 3_600_000)
 
 /** The seed of this run, for everything that is left to chance. */
 export const seed: number = Number(process.env["BASILICA_TEST_SEED"] ?? Math.floor(Math.random() * 0x7fffffff))

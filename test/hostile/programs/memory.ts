@@ -7,7 +7,7 @@ import process from "node:process"
 const [url = "", transport = "", ...attacks] = process.argv.slice(2)
 
 const services = (name: string) => {
-  const options = { baseUrl: `${url}/${name}`, token: "secret-token-1", timeout: "20 seconds" } as const
+  const options = { baseUrl: `${url}/${name}`, token: "secret-token-1", timeout: "10 minutes" } as const
   const client = Basilica.layerHttpClient({ ...options, retry: Schedule.recurs(0) })
   return transport === "fetch" ? Layer.provide(client, FetchHttpClient.layer) : Basilica.layer({
     ...options,
@@ -31,13 +31,16 @@ const call = (name: string) => {
 
 const collect = (globalThis as { gc?: () => void }).gc
 let peak = 0
-// Garbage is not held: on a busy machine it lies for long, so it is collected before a new height counts. Twice, because
-// buffers that one collection finds without an owner are given back by the next.
+let before = 0
+// Garbage is not held: on a busy machine it lies for long, so it is collected before a height counts that is near the mark.
+// Twice, because buffers that one collection finds without an owner are given back by the next.
 const look = () => {
-  if (process.memoryUsage.rss() <= peak) return
-  collect?.()
-  collect?.()
-  peak = Math.max(peak, process.memoryUsage.rss())
+  const rss = process.memoryUsage.rss()
+  if (rss > peak && rss - before > 24 * 2 ** 20) {
+    collect?.()
+    collect?.()
+  }
+  peak = Math.max(peak, Math.min(rss, process.memoryUsage.rss()))
 }
 setInterval(look, 2).unref()
 
@@ -50,7 +53,7 @@ collect?.()
 const grown: Record<string, readonly [number, string]> = {}
 for (const name of attacks) {
   collect?.()
-  const before = process.memoryUsage.rss()
+  before = process.memoryUsage.rss()
   peak = before
   const exit = await call(name)
   look()
