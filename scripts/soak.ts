@@ -326,8 +326,10 @@ const program = Effect.gen(function*() {
 console.log(`seed ${seed}`)
 await Effect.runPromise(
   Effect.scoped(program).pipe(
-    Effect.provide(MemoryBasilica.layerServer({ accessTokenLife: "1 minute", refreshOverlap: "30 seconds" })),
-    Effect.provide(Logger.layer([])),
+    Effect.provide([
+      MemoryBasilica.layerServer({ accessTokenLife: "1 minute", refreshOverlap: "30 seconds" }),
+      Logger.layer([])
+    ]),
     Effect.provideService(Metric.FiberRuntimeMetrics, {
       recordFiberStart: () => void fibers++,
       recordFiberEnd: () => void fibers--

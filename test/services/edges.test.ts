@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors } from "basilica-sdk"
 import { FaultScript, MemoryBasilica, MemoryJournal } from "basilica-sdk/testing"
-import { Clock, Effect, Fiber, Layer, Logger } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as RetryBudget from "../../src/services/internal/RetryBudget.ts"
@@ -63,6 +63,20 @@ describe("what a mutation run found untested", () => {
         assert.approximately(faults.count("GET /rentals"), looks, 1)
       }
     }))
+
+  it.effect("says once that a stop is not confirmed: the layer that ends later does not say it again", () => {
+    const faults = new FaultScript([{ on: "DELETE", fault: { after: "body", reply: { status: 500 } } }])
+    return Effect.gen(function*() {
+      const services = yield* Scope.make()
+      const layer = Layer.provideMerge(MemoryBasilica.layer({ faults, timeout: "10 seconds" }), Logger.layer([]))
+      const context = yield* Layer.buildWithScope(layer, services)
+      const use = Effect.scoped(Deployments.use((all) => all.scoped(config)))
+      const { value } = yield* timed(Effect.exit(Effect.provide(use, context)))
+      assert.isTrue(Exit.isFailure(value))
+      const { value: end } = yield* timed(Effect.exit(Scope.close(services, Exit.void)))
+      assert.isTrue(Exit.isSuccess(end))
+    })
+  })
 
   it.effect("chooses among all machines that fit", () =>
     Effect.gen(function*() {

@@ -14,7 +14,7 @@ const turn = 5
  * takes a few turns takes as long on a machine that is busy, as far as this clock is concerned. `speed`: how much faster
  * than true time it goes, for what only waits.
  */
-export const machineClock = (speed = 1): Effect.Effect<Clock.Clock, never, Scope.Scope> =>
+const machineClock = (speed = 1): Effect.Effect<Clock.Clock, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(Effect.sync(() => new MachineClock(speed)), (clock) => Effect.sync(() => clock.stop())),
     (clock) => clock
