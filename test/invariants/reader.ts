@@ -29,10 +29,11 @@ const program = Effect.gen(function*() {
   const before = process.memoryUsage().rss
   let most = before
   // Garbage is not held: on a busy machine it lies for long, so it is collected before a height counts that is near the
-  // mark. Twice, because buffers that one collection finds without an owner are given back by the next.
+  // mark. Twice, because buffers that one collection finds without an owner are given back by the next. In steps of a MiB.
   const look = () => {
     const { rss } = process.memoryUsage()
-    if (rss > most && rss - before > 24 * 2 ** 20) {
+    if (rss < most + 2 ** 20) return
+    if (rss - before > 24 * 2 ** 20) {
       collect()
       collect()
     }

@@ -559,6 +559,8 @@ describe("Deployments.reconcile", () => {
       const report = yield* reconcile({ timeout: 0 }).pipe(withJournal(server.url, kept))
       assert.deepStrictEqual(report.map(({ _tag }) => _tag), ["Unresolved", "Unresolved", "Unresolved"])
       assert.strictEqual(kept.size, 3)
+      // The one whose id is known; of two that may be the one, none.
+      assert.strictEqual(deletes(server), 1)
     }))
 
   it.live("keeps what it could not look for, or could not read", () =>
@@ -941,6 +943,21 @@ describe("Deployments.watch", () => {
       })
       const seen = yield* Stream.runCollect(watch).pipe(against({ baseUrl: server.url }))
       assert.deepStrictEqual(seen.map(({ _tag }) => _tag), ["Running", "Stopped"])
+    }))
+
+  it.live("fails where there never was one", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => bare(response, 404))
+      const error = yield* Stream.runCollect(watch).pipe(against({ baseUrl: server.url }), Effect.flip)
+      assert.strictEqual(error._tag, "NotFound")
+    }))
+
+  it.live("gives a state that it does not know once, and another such state", () =>
+    Effect.gen(function*() {
+      const states = ["dreaming", "dreaming", "flying", "terminated"]
+      const server = yield* scriptedServer((response) => json(response, 200, rental(states.shift() ?? "terminated")))
+      const seen = yield* Stream.runCollect(watch).pipe(against({ baseUrl: server.url }))
+      assert.deepStrictEqual(seen.map(({ raw }) => raw), ["dreaming", "flying", "terminated"])
     }))
 
   it.live("gives up after the eleventh", () =>

@@ -178,5 +178,6 @@ describe("what a mutation run found untested", () => {
       assert.strictEqual(yield* budget.pay("ApiError"), 5)
       yield* budget.refund(5)
       assert.strictEqual(yield* budget.pay("ApiError"), 5)
+      assert.strictEqual(yield* RetryBudget.make().pay("TimeoutError"), 10)
     }))
 })

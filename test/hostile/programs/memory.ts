@@ -33,10 +33,11 @@ const collect = (globalThis as { gc?: () => void }).gc
 let peak = 0
 let before = 0
 // Garbage is not held: on a busy machine it lies for long, so it is collected before a height counts that is near the mark.
-// Twice, because buffers that one collection finds without an owner are given back by the next.
+// Twice, because buffers that one collection finds without an owner are given back by the next. In steps of a mebibyte.
 const look = () => {
   const rss = process.memoryUsage.rss()
-  if (rss > peak && rss - before > 24 * 2 ** 20) {
+  if (rss < peak + 2 ** 20) return
+  if (rss - before > 24 * 2 ** 20) {
     collect?.()
     collect?.()
   }
