@@ -91,7 +91,7 @@ describe("I13: what a reply may take of memory (below 32 MiB)", () => {
 })
 
 describe("I15: a slow reader makes the service wait", () => {
-  const seconds = size(5, 60)
+  const seconds = size(10, 60)
   it.live(
     `10 lines a second of 100,000 and more, for ${seconds} seconds: below 32 MiB, and nothing lost`,
     () =>

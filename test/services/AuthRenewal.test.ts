@@ -214,6 +214,19 @@ describe("a sign-in that is renewed", () => {
     })
   })
 
+  it.effect("is not renewed while its token is good, where that says its end and not its beginning", () => {
+    const provider = new IdentityProvider({ now: () => 0 })
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+    const accessToken = `${part({ alg: "none" })}.${part({ exp: 3600 })}.x`
+    const { refreshToken } = provider.signIn()
+    const layer = Layer.provide(Auth.layerTokens({ accessToken, refreshToken, ...signIn }), inMemory(provider))
+    return Effect.gen(function*() {
+      const auth = yield* Auth
+      assert.strictEqual(Redacted.value(yield* inTime(auth.token)), accessToken)
+      assert.lengthOf(provider.requests, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("reads the lifetime off the token where the reply does not say it", () => {
     const { layer, provider } = virtual({ lifetimeSeconds: 1000, withoutLifetime: true })
     return Effect.gen(function*() {
@@ -411,6 +424,14 @@ describe("a sign-in that is renewed", () => {
       })
     }
 
+    it.effect("with a refusal that names no error, is one of a proxy, which is no word on the sign-in", () => {
+      const { layer, provider } = failing((count) => count === 1 ? { status: 403, body: { error: "" } } : undefined)
+      return Effect.gen(function*() {
+        yield* inTime(list)
+        assert.strictEqual(tokenRequests(provider), 2)
+      }).pipe(Effect.provide(layer))
+    })
+
     it.effect("with its reply lost twice, is over: nothing is sent any more", () => {
       const { layer, provider } = failing(() => "lose the reply", { overlap: true })
       return Effect.gen(function*() {
@@ -584,6 +605,25 @@ describe("a sign-in that is renewed", () => {
         assert.strictEqual(Redacted.value(yield* Fiber.join(waiting)), provider.accessToken)
         const kept = yield* store.read
         assert.strictEqual(kept && Redacted.value(kept.accessToken), provider.accessToken)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("is asked for twice at most, though another who knows no lock is quicker each time", () => {
+      const provider = new IdentityProvider({ now: () => 0, lifetimeSeconds: 1 })
+      const { layer, store } = shared(provider)
+      let others = 0
+      provider.fault = ({ path }) => {
+        if (path !== "/oauth/token") return undefined
+        // The other's tokens are old too by the time they are seen.
+        if (others++ < 20) Effect.runSync(store.write(tokens(provider.signIn())))
+        return { status: 403, body: { error: "invalid_grant" } }
+      }
+      return Effect.gen(function*() {
+        yield* TestClock.setTime(3_600_000)
+        const auth = yield* Auth
+        const error = yield* inTime(Effect.flip(auth.token))
+        assert.strictEqual(error.kind, "signedOut")
+        assert.strictEqual(others, 2)
       }).pipe(Effect.provide(layer))
     })
 

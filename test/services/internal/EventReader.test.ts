@@ -98,6 +98,7 @@ const cases: ReadonlyArray<readonly [name: string, body: string, seen: ReadonlyA
   ["format-field-unknown", "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n", [
     "test\n\ntest"
   ]],
+  ["a time to wait, inside an event that has no end", "data:1\nretry:5\n", [5]],
   ["format-leading-space", "data:\ttest\rdata: \ndata:test\n\n", ["\ttest\n\ntest"]],
   ["format-newlines", "data:test\r\ndata\ndata:test\r\n\r\n", ["test\n\ntest"]],
   ["carriage returns alone", "data:a\r\rdata:b\r\r", ["a", "b"]],
