@@ -144,9 +144,10 @@ describe(`I11: no body makes a decoder throw (${size(20_000, 200_000)} mutated b
               headers: { "content-type": good?.type ?? "" }
             })
           current = make
-          const run = operations[name]?.run("rental-1") ?? Effect.void
           // A sign-in that is over is not tried again, so each has its own.
-          const exit = yield* Effect.exit(name === "refresh" ? Effect.provide(run, signedIn()) : run)
+          const exit = yield* Effect.exit(
+            name === "refresh" ? renewed() : operations[name]?.run("rental-1") ?? Effect.void
+          )
           const what = `${name} ${status} ${Buffer.from(body).toString("latin1").slice(0, 300)}; ${replay(index)}`
           if (Exit.isFailure(exit)) {
             assert.isFalse(Cause.hasDies(exit.cause), `${what} ${Cause.pretty(exit.cause)}`)
@@ -163,8 +164,14 @@ describe(`I11: no body makes a decoder throw (${size(20_000, 200_000)} mutated b
 
 let current: () => Response = () => new Response()
 
-const signedIn = () =>
-  over(answering(() => current()), { token: expired, refreshToken: "r", signIn: { domain: "https://x.test" } })
+const renewed = () =>
+  Effect.provide(
+    Auth.use((auth) => auth.token),
+    Layer.provide(
+      Auth.layerTokens({ accessToken: expired, refreshToken: "r", domain: "https://x.test" }),
+      answering(() => current())
+    )
+  )
 
 const alphabet = [
   ..."abcXYZ019-_",
