@@ -115,9 +115,10 @@ const wanted = process.argv.find((argument) => argument.startsWith("--area="))?.
 const all = plan.targets.filter(({ area }) => wanted === undefined || area === wanted).flatMap(candidates)
 const areas = [...new Set(all.map(({ area }) => area))]
 const mutants = again === undefined
-  ? areas.flatMap((area) =>
-    choose(all.filter((one) => one.area === area), option("mutants", 100) / areas.length, option("seed", 1))
-  )
+  ? areas.flatMap((area, index) => {
+    const [before, behind] = [index, index + 1].map((part) => Math.floor(option("mutants", 100) * part / areas.length))
+    return choose(all.filter((one) => one.area === area), Number(behind) - Number(before), option("seed", 1))
+  })
   : all.filter(({ from, to }) => survived.includes(`  - ${from.trim()}\n  + ${to.trim()}\n`))
 const reasonOf = ({ file, from }: Mutant) => plan.mayLive.find((one) => one.file === file && from.includes(one.line))
 const log = (mutant: Mutant) => {
