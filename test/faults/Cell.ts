@@ -71,7 +71,7 @@ const cell = (operation: Operation, kind: Kind, way: Way, detours: Detours) =>
     }
 
     // Where much is moved, the machine is the limit.
-    const factor = "fault" in kind && kind.fault.name === "100 MiB" ? 5 : 1
+    const factor = "fault" in kind && kind.fault.name === "100 MiB" ? 5 : operation.patience ?? 1
     const deadline = (on === "POST /rentals" ? deployDeadline : callDeadline) * factor
     const options = {
       timeout: callDeadline * factor,

@@ -21,6 +21,8 @@ export interface Operation {
   readonly needs: "nothing" | "a deployment" | "a key" | "a sign-in"
   /** What was deployed ends by itself. */
   readonly ends?: true
+  /** How many times the time of others it is given. */
+  readonly patience?: number
   /** How long it may go on once nobody waits for it, in milliseconds: what it begins must come to its end. */
   readonly goesOnFor?: number
   readonly run: (id: string) => Effect.Effect<unknown, { readonly _tag: string }, Basilica.Services>
@@ -56,6 +58,8 @@ export const operations: Record<string, Operation> = {
     on: () => "POST /oauth/token",
     needs: "a sign-in",
     run: () => Executors.use((executors) => executors.listAvailable()),
+    // After a lost reply it waits for two seconds.
+    patience: 4,
     // The sign-in service has 15 seconds to answer: twice after a lost reply, three times where there is no connection.
     goesOnFor: 45_000
   }

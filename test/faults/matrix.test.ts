@@ -11,11 +11,11 @@ import { operations } from "./Operations.ts"
 
 /**
  * How many runs go on at a time: many of those that wait for a deadline, few of those that move much. Those that only wait
- * do so on a clock that is fast; a renewal waits for the sign-in service for half a minute and longer.
+ * do so on a clock that is fast; a renewal waits for seconds, and for a silent sign-in service for half a minute and longer.
  */
 const groups = [
   { runs: /^100 MiB/, concurrency: 2 },
-  { runs: /(never|drips|stalls|half-open|black hole).*, refresh$/, concurrency: 32, speed: 10 },
+  { runs: /, refresh$/, concurrency: 32, speed: 10 },
   { runs: /never|drips|stalls|half-open|black hole/, concurrency: 32, speed: 3 },
   { runs: /KB\/s|slicer/, concurrency: 32 },
   { runs: /./, concurrency: 12 }
