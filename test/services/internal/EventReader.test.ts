@@ -5,7 +5,7 @@ import { type Chance, chanceOf, patience, replay, size } from "../../support/Sca
 
 const encoder = new TextEncoder()
 
-/** What a reader makes of bytes in pieces: the data of events, and the times to wait. */
+/** What a reader makes of bytes in pieces: the data of events, the times to wait, and whether an event has no end. */
 const readAll = (chunks: Iterable<Uint8Array>) => {
   const seen: Array<string | number> = []
   const reader = new EventReader({
@@ -14,15 +14,17 @@ const readAll = (chunks: Iterable<Uint8Array>) => {
   })
   let whole = true
   for (const chunk of chunks) whole &&= reader.feed(chunk)
-  return { seen, whole }
+  return { seen, whole, unfinished: reader.unfinished }
 }
 
 /** The standard to the letter, for a whole body at once (WHATWG 9.2.6). */
-const standard = (bytes: Uint8Array): Array<string | number> => {
+const standard = (bytes: Uint8Array) => {
   const seen: Array<string | number> = []
   const lines = new TextDecoder().decode(bytes).split(/\r\n|\n|\r/)
   // What is behind the last line end is no line.
-  lines.pop()
+  const rest = lines.pop()
+  const event = lines.slice(lines.lastIndexOf("") + 1)
+  const unfinished = rest !== "" || event.some((line) => !line.startsWith(":"))
   let data = ""
   for (const line of lines) {
     if (line === "") {
@@ -36,7 +38,7 @@ const standard = (bytes: Uint8Array): Array<string | number> => {
     if (field === "data") data += `${value}\n`
     else if (field === "retry" && /^[0-9]+$/.test(value)) seen.push(Number.parseInt(value, 10))
   }
-  return seen
+  return { seen, whole: true, unfinished }
 }
 
 function* cutAt(bytes: Uint8Array, ...at: ReadonlyArray<number>) {
@@ -70,6 +72,9 @@ const anyBody = (random: Chance): Uint8Array =>
       : Uint8Array.from({ length: random.below(5) }, () => random.below(256))))
 
 const cases: ReadonlyArray<readonly [name: string, body: string, seen: ReadonlyArray<string | number>]> = [
+  ["nothing", "", []],
+  ["a comment alone", ":c\n", []],
+  ["an event that has no end", "data:1\n\ndata:2\n", ["1"]],
   ["the service's own form", "data:{\"a\":1}\n\ndata:{\"b\":2}\n\n", ["{\"a\":1}", "{\"b\":2}"]],
   ["format-bom", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\n\n", ["1", "3"]],
   ["format-bom-2", "\ufeff\ufeffdata:1\n\ndata:2\n\ndata:3\n\n", ["2", "3"]],
@@ -118,13 +123,14 @@ describe("EventReader", () => {
   for (const [name, body, seen] of cases) {
     it(`reads ${name}, wherever it is cut`, () => {
       const bytes = encoder.encode(body)
-      assert.deepStrictEqual(standard(bytes), seen)
-      assert.deepStrictEqual(readAll([bytes]), { seen, whole: true })
-      assert.deepStrictEqual(readAll(Array.from(bytes, (byte) => Uint8Array.of(byte))), { seen, whole: true })
-      const wanted = JSON.stringify({ seen, whole: true })
+      const wanted = standard(bytes)
+      assert.deepStrictEqual(wanted.seen, seen)
+      assert.deepStrictEqual(readAll([bytes]), wanted)
+      assert.deepStrictEqual(readAll(Array.from(bytes, (byte) => Uint8Array.of(byte))), wanted)
+      const text = JSON.stringify(wanted)
       const check = (...at: ReadonlyArray<number>) => {
         const read = readAll(cutAt(bytes, ...at))
-        if (JSON.stringify(read) !== wanted) assert.deepStrictEqual(read, { seen, whole: true }, `cut at ${at.join()}`)
+        if (JSON.stringify(read) !== text) assert.deepStrictEqual(read, wanted, `cut at ${at.join()}`)
       }
       // Every cut into three; inside a long run of the same byte one place is as good as another.
       const places = Array.from({ length: bytes.length + 1 }, (_, at) => at).filter((at) =>
@@ -153,7 +159,7 @@ describe("EventReader", () => {
       10,
       10
     )
-    for (let at = 0; at <= bytes.length; at++) assert.deepStrictEqual(readAll(cutAt(bytes, at)).seen, standard(bytes))
+    for (let at = 0; at <= bytes.length; at++) assert.deepStrictEqual(readAll(cutAt(bytes, at)), standard(bytes))
   })
 
   const inputs = size(100_000, 1_000_000)
@@ -162,10 +168,10 @@ describe("EventReader", () => {
       const random = chanceOf(index)
       const body = anyBody(random)
       const at = Array.from({ length: random.below(7) }, () => random.below(body.length + 1)).toSorted(byNumber)
-      const [{ seen }, wanted] = [readAll(cutAt(body, ...at)), standard(body)]
-      // Thousands are compared in a blink as text; that of the two that differ is shown as it is.
-      if (JSON.stringify(seen) === JSON.stringify(wanted)) continue
-      assert.deepStrictEqual(seen, wanted, `${JSON.stringify([...body])} cut at ${at.join()}; ${replay(index)}`)
+      const [read, wanted] = [readAll(cutAt(body, ...at)), standard(body)]
+      // Thousands are compared in a blink as text; what differs is shown as it is.
+      if (JSON.stringify(read) === JSON.stringify(wanted)) continue
+      assert.deepStrictEqual(read, wanted, `${JSON.stringify([...body])} cut at ${at.join()}; ${replay(index)}`)
     }
   }, patience)
 
