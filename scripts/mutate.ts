@@ -1,7 +1,7 @@
 /**
  * Breaks the code on purpose, one place at a time, and runs the tests that ought to notice: as many mutants in each area.
  * `npm run mutate`; the number of mutants with `--mutants=100`, one area alone with `--area=refresh`, another choice of them
- * with `--seed=2`, the survivors of a run alone with `--again=<its output>`. Survivors that may live are in `mutants.json`.
+ * with `--seed=2`, the survivors of a run alone with `--again=<its output>`. Mutants that make no difference are in `mutants.json`, with the reason, and are not tried.
  */
 import { spawn } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"

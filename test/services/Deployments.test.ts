@@ -567,7 +567,8 @@ describe("Deployments.reconcile", () => {
     Effect.gen(function*() {
       const down = yield* scriptedServer((response) => bare(response, 503))
       const odd = yield* scriptedServer((response) => json(response, 200, { rentals: [{ rental_id: "rental-odd" }] }))
-      for (const { url } of [down, odd]) {
+      const nameless = yield* scriptedServer((response) => json(response, 200, { rentals: [{ state: "Active" }] }))
+      for (const { url } of [down, odd, nameless]) {
         const kept = new Map([["k1", intent]])
         const [one] = yield* reconcile().pipe(withJournal(url, kept))
         assert.strictEqual(one?._tag, "Unresolved")
