@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors } from "basilica-sdk"
 import { FaultScript, MemoryBasilica, MemoryJournal } from "basilica-sdk/testing"
-import { Clock, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Logger, Scope, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as RetryBudget from "../../src/services/internal/RetryBudget.ts"
@@ -76,6 +76,18 @@ describe("what a mutation run found untested", () => {
       const { value: end } = yield* timed(Effect.exit(Scope.close(services, Exit.void)))
       assert.isTrue(Exit.isSuccess(end))
     })
+  })
+
+  it.effect("looks every 5 seconds after a deployment that is watched", () => {
+    const faults = new FaultScript()
+    return Effect.gen(function*() {
+      const deployments = yield* Deployments
+      const { id } = yield* deployments.deploy(config)
+      const watching = yield* Effect.forkChild(Stream.runDrain(deployments.watch(id)), { startImmediately: true })
+      yield* TestClock.adjust("21 seconds")
+      assert.strictEqual(faults.count(`GET /rentals/${id}`), 5)
+      yield* Fiber.interrupt(watching)
+    }).pipe(Effect.provide(quiet(faults)))
   })
 
   it.effect("chooses among all machines that fit", () =>
