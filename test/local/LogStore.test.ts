@@ -67,7 +67,7 @@ describe("a log on disk", () => {
       yield* log.append(event("old"))
       const seen = yield* Latch.make()
       const follow = (tail: number | undefined) =>
-        text(Stream.tap(log.read(following), () => seen.open)).pipe(
+        text(Stream.tap(log.read({ ...following, tail }), () => seen.open)).pipe(
           Effect.forkChild({ startImmediately: true })
         )
       const followers = [yield* follow(undefined), yield* follow(1), yield* follow(undefined)]
