@@ -6,6 +6,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    // It ends what hangs, and says nothing of how fast a machine has to be.
+    testTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
     projects: [
@@ -19,7 +21,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 30_000 }
+        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"] }
       },
       {
         extends: true,

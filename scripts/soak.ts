@@ -1,5 +1,6 @@
 /**
- * Uses everything for a long time, with something going wrong every two seconds, and looks at what grows. `npm run soak`,
+ * Uses everything for a long time, with something going wrong every two seconds, and looks at what grows. Tokens live for
+ * a minute, and followed logs are cut each minute and have to go on without a line lost or doubled. `npm run soak`,
  * with `--minutes=10`, `--streams=200`, `--lines=20` (a second and stream), `--calls=50` (a second). Ends with an error
  * where something was left, lost or grown.
  */
@@ -7,7 +8,7 @@ import { Basilica, Deployments, Executors, Health } from "basilica-sdk"
 import { FaultyBasilica } from "basilica-sdk/local"
 import { NodeHttpClient } from "basilica-sdk/node"
 import { type Fault, FaultScript, MemoryBasilica } from "basilica-sdk/testing"
-import { Cause, Context, Effect, Exit, Layer, Logger, Schedule, Scope, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Logger, Metric, Schedule, Scope, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -33,8 +34,11 @@ const counts = {
   failed: 0,
   lines: 0,
   outOfOrder: 0,
+  connections: 0,
   cuts: 0,
+  logErrors: 0,
   deploys: 0,
+  signedOut: 0,
   unknown: 0,
   unhandled: 0,
   defects: 0
@@ -47,20 +51,84 @@ const random = () => {
 }
 const pick = <A>(all: ReadonlyArray<A>): A => all[Math.floor(random() * all.length)] as A
 
-/** Logs as fast as the wanted rate, each connection cut after a minute as the service cuts it after fifteen. */
+/** A moment of the log: its lines come at the wanted rate, of two streams in turn, from the start of the soak on. */
+const begin = Date.now()
+const lineCount = () => Math.floor(((Date.now() - begin) * linesPerSecond) / 1000)
+const eventOf = (index: number) =>
+  `data:${
+    JSON.stringify({
+      message: String(Math.floor(index / 2)),
+      stream: index % 2 === 0 ? "stdout" : "stderr",
+      timestamp: new Date(begin + Math.floor((index * 1000) / linesPerSecond)).toISOString()
+    })
+  }\n\n`
+const cutEvent = `data:${
+  JSON.stringify({ message: "Stream error: cut", stream: "error", timestamp: new Date(begin).toISOString() })
+}\n\n`
+
+/** The bytes of the log, made once for all who read it: where each line begins is known. */
+const log = { bytes: Buffer.alloc(1 << 20), offsets: [0] }
+const written = (): Buffer => {
+  const wanted = lineCount()
+  for (let index = log.offsets.length - 1; index < wanted; index++) {
+    const event = Buffer.from(eventOf(index))
+    const end = log.offsets[index] ?? 0
+    if (end + event.length > log.bytes.length) log.bytes = Buffer.concat([log.bytes], log.bytes.length * 2)
+    event.copy(log.bytes, end)
+    log.offsets.push(end + event.length)
+  }
+  return log.bytes.subarray(0, log.offsets[wanted] ?? 0)
+}
+
+const rentalReply = (id: string) => ({
+  rental_id: id,
+  status: "active",
+  executor: {
+    id: "soak",
+    gpu_specs: [],
+    cpu_specs: { cores: 1, model: "x", memory_gb: 1 },
+    location: null
+  },
+  ssh_credentials: null,
+  created_at: new Date(begin).toISOString(),
+  updated_at: new Date(begin).toISOString()
+})
+
+/**
+ * The logs: a connection replays all that there is, or the last lines that were asked for, and goes on. After a minute it
+ * is cut: with the event of the service's own cut, or with a reset at any byte.
+ */
 const logServer = Effect.acquireRelease(
   Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
     const open = new Set<ServerResponse>()
-    const server = createServer((_, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" })
-      let count = 0
-      const timer = setInterval(() => {
+    const server = createServer((request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? "/", "http://x")
+      if (!pathname.endsWith("/logs")) {
+        response.writeHead(200, { "content-type": "application/json" })
+        response.end(JSON.stringify(rentalReply(pathname.split("/").at(-1) ?? "")))
+        return
+      }
+      response.writeHead(200, { "content-type": "text/event-stream", date: new Date().toUTCString() })
+      const tail = searchParams.get("tail")
+      let at = tail === null ? 0 : log.offsets[Math.max(0, lineCount() - Number(tail))] ?? written().length
+      counts.connections++
+      const send = () => {
         if (response.writableNeedDrain) return
-        response.write(
-          `data:{"message":"${count++}","stream":"stdout","timestamp":"2025-09-20T12:00:00.123456789Z"}\n\n`
-        )
-      }, 1000 / linesPerSecond)
-      const end = setTimeout(() => response.destroy(), 60_000)
+        const all = written()
+        if (at < all.length) response.write(Buffer.from(all.subarray(at)))
+        at = all.length
+      }
+      send()
+      const timer = setInterval(send, 1000 / linesPerSecond)
+      const end = setTimeout(() => {
+        counts.cuts++
+        if (random() < 0.5) {
+          response.end(cutEvent)
+        } else {
+          const next = eventOf(log.offsets.length - 1)
+          response.write(next.slice(0, Math.floor(random() * next.length)), () => response.socket?.resetAndDestroy())
+        }
+      }, 60_000)
       open.add(response)
       response.on("close", () => {
         open.delete(response)
@@ -93,11 +161,24 @@ const kinds: ReadonlyArray<Fault> = [
   { after: "body", reply: { status: 429, headers: { "retry-after": "1" } } }
 ]
 
+const tagOf = (cause: Cause.Cause<unknown>): unknown => (Cause.squash(cause) as { readonly _tag?: unknown })._tag
+
+/** What keeps this process alive, by kind, and who listens to it. */
+const level = (): Record<string, number> => {
+  const all: Record<string, number> = {}
+  for (const kind of process.getActiveResourcesInfo()) all[kind] = (all[kind] ?? 0) + 1
+  all["listeners"] = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
+  all["fibers"] = fibers
+  return all
+}
+let fibers = 0
+
 const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.exit(effect), (exit) => {
     counts.calls++
     if (Exit.isFailure(exit)) counts.failed++
     if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) counts.defects++
+    if (Exit.isFailure(exit) && tagOf(exit.cause) === "AuthenticationError") counts.signedOut++
     return exit
   })
 
@@ -111,17 +192,24 @@ const program = Effect.gen(function*() {
     FaultyBasilica
   )
   const logs = yield* logServer
+  // Behind a timer, as at the end, because the timer that runs counts too.
+  const start = yield* Effect.delay(Effect.sync(level), "10 millis")
   const work = yield* Scope.make()
-  const client = (baseUrl: string) =>
+  const client = (baseUrl: string, options: Basilica.BasilicaOptions) =>
     Layer.buildWithScope(
       Layer.fresh(Layer.provide(
-        Basilica.layerHttpClient({ baseUrl, token: memory.token, timeout: "10 seconds", deployTimeout: "20 seconds" }),
+        Basilica.layerHttpClient({ baseUrl, timeout: "10 seconds", deployTimeout: "20 seconds", ...options }),
         NodeHttpClient.layer
       )),
       work
     )
-  const services = yield* client(front.url)
-  const following = yield* client(logs.url)
+  const [tenant] = memory.tenants
+  const services = yield* client(front.url, {
+    token: tenant?.tokens.accessToken,
+    refreshToken: tenant?.tokens.refreshToken,
+    signIn: { ...memory.signIn, domain: front.url }
+  })
+  const following = yield* client(logs.url, { token: memory.token })
   const { deployments, executors, health } = {
     deployments: Context.get(services, Deployments),
     executors: Context.get(services, Executors),
@@ -138,24 +226,27 @@ const program = Effect.gen(function*() {
     )
     counts.deploys++
     if (Exit.isFailure(exit)) {
-      const error = Cause.squash(exit.cause)
-      if ((error as { readonly _tag?: string })._tag === "DeployOutcomeUnknown") counts.unknown++
+      if (tagOf(exit.cause) === "DeployOutcomeUnknown") counts.unknown++
     }
   })))
   const follow = (index: number) =>
     Effect.suspend(() => {
-      let next = 0
+      const next = new Map([["stdout", 0], ["stderr", 0]])
       return logsOf.logs(`rental-${index}`, { follow: true }).pipe(
-        Stream.runForEach(({ message }) =>
+        Stream.runForEachArray((batch) =>
           Effect.sync(() => {
-            counts.lines++
-            if (message !== "0" && Number(message) !== next) counts.outOfOrder++
-            next = Number(message) + 1
+            for (const { message, stream } of batch) {
+              counts.lines++
+              if (Number(message) !== next.get(stream)) counts.outOfOrder++
+              next.set(stream, Number(message) + 1)
+            }
           })
         ),
-        Effect.ignore,
-        Effect.andThen(Effect.sync(() => counts.cuts++)),
-        Effect.andThen(Effect.sleep("100 millis"))
+        Effect.exit,
+        // It has no end: whatever ends it is an error.
+        Effect.tap((exit) =>
+          Effect.sync(() => Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? 0 : counts.logErrors++)
+        )
       )
     })
 
@@ -170,9 +261,10 @@ const program = Effect.gen(function*() {
   yield* every(Effect.sync(() => faults.clear()), 30_000)
   yield* Effect.forEach(
     Array.from({ length: streams }, (_, index) => index),
-    (index) => Effect.forkIn(Effect.delay(Effect.forever(follow(index)), random() * 1000), work)
+    (index) => Effect.forkIn(Effect.delay(follow(index), random() * 1000), work)
   )
 
+  yield* Effect.sleep("1 second")
   const delay = monitorEventLoopDelay({ resolution: 10 })
   delay.enable()
   const samples: Array<{ readonly minute: number; readonly rssMiB: number; readonly heapMiB: number }> = []
@@ -186,16 +278,43 @@ const program = Effect.gen(function*() {
   delay.disable()
   faults.clear()
   yield* Scope.close(work, Exit.void)
-  yield* Effect.sleep("1 second")
-  const left = { running: (yield* memory.running).length, connections: yield* front.connections }
+  const more = Effect.delay(
+    Effect.sync(() => Object.entries(level()).filter(([kind, count]) => count > (start[kind] ?? 0))),
+    "10 millis"
+  )
+  const grown = yield* Effect.repeat(more, { until: (all) => all.length === 0, times: 500 })
+  const left = {
+    running: (yield* memory.running).length,
+    connections: yield* front.connections,
+    more: Object.fromEntries(grown)
+  }
+  const creates = (yield* memory.creates).length
+  const exchanges = faults.count("POST /oauth/token")
   const middle = samples[Math.ceil(samples.length / 2)] ?? samples[0]
   const last = samples.at(-1)
   const growth = (last?.heapMiB ?? 0) / Math.max(1, middle?.heapMiB ?? 1) - 1
-  console.log(JSON.stringify({ seed, minutes, ...left, heapGrowthOfSecondHalf: Number(growth.toFixed(3)), ...counts }))
+  console.log(JSON.stringify({
+    seed,
+    minutes,
+    left,
+    creates,
+    creating: faults.count("POST /rentals"),
+    exchanges,
+    heapGrowthOfSecondHalf: Number(growth.toFixed(3)),
+    delayP50: Math.round(delay.percentile(50) / 1e5) / 10,
+    delayP99: Math.round(delay.percentile(99) / 1e5) / 10,
+    ...counts
+  }))
   const problems = [
     left.running > counts.unknown ? `${left.running} machines left running` : [],
     left.connections > 0 ? `${left.connections} connections left` : [],
+    grown.length > 0 ? `more than at the start: ${JSON.stringify(left.more)}` : [],
+    faults.count("POST /rentals") > counts.deploys ? "a create was sent twice" : [],
+    counts.signedOut > 0 ? `${counts.signedOut} calls without a token` : [],
+    // Each token lives for a minute and is renewed a tenth of it early; a lost reply costs one more.
+    exchanges > (minutes * 60) / 54 * 2 + 2 ? `${exchanges} exchanges of tokens` : [],
     counts.outOfOrder > 0 ? `${counts.outOfOrder} lines lost or doubled` : [],
+    counts.logErrors > 0 ? `${counts.logErrors} logs ended` : [],
     counts.unhandled > 0 ? `${counts.unhandled} unhandled` : [],
     counts.defects > 0 ? `${counts.defects} defects` : [],
     minutes >= 4 && growth > 0.1 ? "the heap grows" : []
@@ -206,6 +325,15 @@ const program = Effect.gen(function*() {
 
 console.log(`seed ${seed}`)
 await Effect.runPromise(
-  Effect.provide(Effect.scoped(program), Layer.merge(MemoryBasilica.layerServer(), Logger.layer([])))
+  Effect.scoped(program).pipe(
+    Effect.provide([
+      MemoryBasilica.layerServer({ accessTokenLife: "1 minute", refreshOverlap: "30 seconds" }),
+      Logger.layer([])
+    ]),
+    Effect.provideService(Metric.FiberRuntimeMetrics, {
+      recordFiberStart: () => void fibers++,
+      recordFiberEnd: () => void fibers--
+    })
+  )
 )
 process.exit()

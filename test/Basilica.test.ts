@@ -60,7 +60,7 @@ describe("Basilica.layerConfig", () => {
       for (const env of [{ BASILICA_API_URL: "http://evil" }, { BASILICA_API_TOKEN: "a b" }]) {
         const error = yield* list.pipe(Effect.provide(fromEnv(env)), Effect.flip)
         assert.strictEqual(error._tag, "ConfigurationError")
-        assert.include(String(error), Object.keys(env)[0] ?? "none")
+        assert.include(error.message, Object.keys(env)[0] ?? "none")
       }
     }))
 })

@@ -73,7 +73,7 @@ describe("the README", () => {
       const { stdout } = yield* run(`examples/readme/${name}`)
       assert.match(stdout, /^(Linux|Darwin) /m)
       assert.deepStrictEqual(yield* running, [])
-    }).pipe(Effect.provide(LocalBasilica.layer())), 30_000)
+    }).pipe(Effect.provide(LocalBasilica.layer())))
 })
 
 /** Runs a program of this repository as its user would, in a directory of its own. */

@@ -17,10 +17,14 @@ export const config: DeploymentConfig = {
 export interface Operation {
   /** Which of its requests the faults meet, those of the rest pass. */
   readonly on: (id: string) => string
-  /** What is there before. */
-  readonly needs: "nothing" | "a deployment" | "a key"
+  /** What is there before. With `"a sign-in"` the access token has expired, and there is a refresh token. */
+  readonly needs: "nothing" | "a deployment" | "a key" | "a sign-in"
   /** What was deployed ends by itself. */
   readonly ends?: true
+  /** How many times the time of others it is given. */
+  readonly patience?: number
+  /** How long it may go on once nobody waits for it, in milliseconds: what it begins must come to its end. */
+  readonly goesOnFor?: number
   readonly run: (id: string) => Effect.Effect<unknown, { readonly _tag: string }, Basilica.Services>
 }
 
@@ -49,5 +53,14 @@ export const operations: Record<string, Operation> = {
   },
   createKey: { on: () => "POST /api-keys", needs: "nothing", run: () => ApiKeys.use((keys) => keys.create("made")) },
   listKeys: { on: () => "GET /api-keys", needs: "a key", run: () => ApiKeys.use((keys) => keys.list) },
-  revokeKey: { on: () => "DELETE /api-keys/", needs: "a key", run: () => ApiKeys.use((keys) => keys.revoke("kept")) }
+  revokeKey: { on: () => "DELETE /api-keys/", needs: "a key", run: () => ApiKeys.use((keys) => keys.revoke("kept")) },
+  refresh: {
+    on: () => "POST /oauth/token",
+    needs: "a sign-in",
+    run: () => Executors.use((executors) => executors.listAvailable()),
+    // After a lost reply it waits for two seconds.
+    patience: 4,
+    // The sign-in service has 15 seconds to answer: twice after a lost reply, three times where there is no connection.
+    goesOnFor: 45_000
+  }
 }

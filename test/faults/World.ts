@@ -44,6 +44,32 @@ export const before = Effect.fnUntraced(function*(memory: MemoryBasilica["Servic
   return (yield* Effect.provide(Deployments.use((all) => all.deploy(config)), services)).id
 })
 
+const part = (claims: object): string => Buffer.from(JSON.stringify(claims)).toString("base64url")
+
+/** An access token whose time is over, as anybody can read off it. */
+export const expired = `${part({ alg: "none" })}.${part({ iat: 1, exp: 2 })}.x`
+
+/** What an operation shows to the service at `url`. */
+export const credentials = (
+  operation: Operation,
+  { signIn, tenants: [tenant], token }: MemoryBasilica["Service"],
+  url: string
+): Basilica.BasilicaOptions =>
+  operation.needs === "a sign-in"
+    ? { token: expired, refreshToken: tenant?.tokens.refreshToken, signIn: { ...signIn, domain: url } }
+    : { token }
+
+/** The services over the service in memory with its faults, as an operation needs them. */
+export const inMemory = (
+  memory: MemoryBasilica["Service"],
+  operation: Operation,
+  options: Basilica.BasilicaOptions = {}
+) =>
+  Layer.provide(
+    Basilica.layerHttpClient({ baseUrl: memory.url, ...options, ...credentials(operation, memory, memory.url) }),
+    Layer.succeed(HttpClient.HttpClient, memory.httpClient)
+  )
+
 /** The services over a real transport, in silence. */
 export const client = (
   url: string,

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { expected } from "./expected.ts"
 import { type Kind, kinds } from "./kinds.ts"
 import { operations } from "./Operations.ts"
-import { before, program } from "./World.ts"
+import { before, inMemory, program } from "./World.ts"
 
 /** In memory there is no wire and no TLS, and where time costs nothing a slow reply is as good as another. */
 const applies = (name: string, kind: Kind) =>
@@ -22,7 +22,12 @@ describe("the same faults in memory, on virtual time", () => {
           const id = yield* before(memory, operation)
           const sentBefore = faults.count(operation.on(id))
           faults.add({ fault: kind.fault, on: operation.on(id), ...(name === "401 once" ? { times: 1 } : {}) })
-          const running = yield* Effect.forkChild(operation.run(id), { startImmediately: true })
+          const services = operation.needs === "a sign-in"
+            ? inMemory(memory, operation, { timeout: "10 seconds" })
+            : Layer.empty
+          const running = yield* Effect.forkChild(Effect.provide(operation.run(id), services), {
+            startImmediately: true
+          })
           for (let step = 0; step < 80 && running.pollUnsafe() === undefined; step++) {
             yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
             yield* TestClock.adjust(step < 40 ? "500 millis" : "1 minute")
@@ -40,7 +45,8 @@ describe("the same faults in memory, on virtual time", () => {
           MemoryBasilica.layer({
             faults,
             program: operation.ends === true ? { ...program, exits: true } : program,
-            maxBodyBytes: 1024 * 1024
+            maxBodyBytes: 1024 * 1024,
+            refreshOverlap: "1 hour"
           }),
           Logger.layer([])
         )))

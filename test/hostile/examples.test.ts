@@ -4,8 +4,8 @@ import { execFile } from "node:child_process"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { printable } from "../../examples/support/printable.ts"
+import { patience } from "../support/Scale.ts"
 import { json, logEvent, rental, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
-import { timeout } from "./Scale.ts"
 import { executorItem } from "./Victim.ts"
 
 const evil = "\u001b[2J\u001b]8;;https://evil.example\u0007here\u001b]8;;\u0007\r\u009b31m\u202e\u2028\b"
@@ -59,6 +59,6 @@ describe("an example", () => {
         })
         assert.match(output, name === "quickstart" ? /Stop it/ : /Good enough/)
         assert.notMatch(output, acts)
-      }), timeout)
+      }), patience)
   }
 })

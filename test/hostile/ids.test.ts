@@ -5,8 +5,8 @@ import { HttpClient, HttpClientResponse } from "effect/http"
 import * as fc from "fast-check"
 import { AuthenticationError } from "../../src/errors/AuthenticationError.ts"
 import { Auth } from "../../src/services/Auth.ts"
+import { holdsLater, patience, seed, times } from "../support/Scale.ts"
 import { json, rental, rentalId, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
-import { holdsLater, seed, timeout, times } from "./Scale.ts"
 import { config, executorItem, goodReply, over, transports } from "./Victim.ts"
 
 /** Text that might leave its place in a URL. */
@@ -86,7 +86,7 @@ describe("an id", () => {
           for (const path of paths) assert.include([own, "/rentals", "/executors"], path)
         })
       )
-    }), timeout)
+    }), patience)
 
   for (const id of ["../x", "..", ".", "", "a/b", "a b", "\u001b[31m", "a".repeat(129), "a?b", "%2e%2e", "\ud800"]) {
     it.live(`that comes from the service as ${JSON.stringify(id).slice(0, 20)} is not handed out as one`, () =>
@@ -183,7 +183,7 @@ describe("an id", () => {
           ])
         })
       )
-    }), timeout)
+    }), patience)
 })
 
 describe("a bearer value", () => {
@@ -225,7 +225,7 @@ describe("a bearer value", () => {
       }
     })
     assert.strictEqual(sent, 0)
-  }, timeout)
+  }, patience)
 
   it.live("that is very long breaks nothing", () =>
     Effect.gen(function*() {

@@ -10,8 +10,9 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib"
 import { ByteBuffer } from "../../src/services/internal/ByteBuffer.ts"
+import { workedIn } from "../support/MachineTime.ts"
+import { holds, patience, seed, times } from "../support/Scale.ts"
 import { json, logEvent, rental, scriptedServer, started } from "../support/ScriptedServer.ts"
-import { holds, seed, timeout, times } from "./Scale.ts"
 import { config, executorItem, goodReply, over, transports } from "./Victim.ts"
 
 const mebibyte = 1024 * 1024
@@ -119,7 +120,7 @@ describe("memory", () => {
             }
           }
         }),
-      timeout
+      patience
     )
   }
 })
@@ -191,10 +192,9 @@ describe("a reply", () => {
 
   it.live("lists so many items and no more", () =>
     Effect.gen(function*() {
-      const start = performance.now()
-      const error = yield* failure(`{"available_executors":[${Array(2_000_000).fill("0").join()}]}`)
+      const [millis, error] = yield* workedIn(failure(`{"available_executors":[${Array(2_000_000).fill("0").join()}]}`))
       assert.match(String(error), /more than 100000 items/)
-      assert.isBelow(performance.now() - start, 3000)
+      assert.isBelow(millis, 3000)
     }))
 
   it.live("with 100,000 bad items gives them all, briefly, and warns of five", () =>
@@ -207,23 +207,24 @@ describe("a reply", () => {
       assert.lengthOf(listing.invalid, 100_000)
       assert.lengthOf(warnings, 1)
       assert.isBelow(warnings[0]?.length ?? Infinity, 4000)
-    }), timeout)
+    }), patience)
 
   it.live("with 100,000 GPUs in a machine is read in time", () =>
     Effect.gen(function*() {
-      const start = performance.now()
       const gpu = { name: "x", memory_gb: 1, compute_capability: "8" }
-      const listing = yield* Executors.use((_) => _.listAvailable()).pipe(
-        Effect.provide(
-          over(() =>
-            Response.json({
-              available_executors: [executorItem("e", { gpu_specs: Array.from({ length: 100_000 }, () => gpu) })]
-            })
+      const [millis, listing] = yield* workedIn(
+        Executors.use((_) => _.listAvailable()).pipe(
+          Effect.provide(
+            over(() =>
+              Response.json({
+                available_executors: [executorItem("e", { gpu_specs: Array.from({ length: 100_000 }, () => gpu) })]
+              })
+            )
           )
         )
       )
       assert.lengthOf(listing.items[0]?.gpus ?? [], 100_000)
-      assert.isBelow(performance.now() - start, 5000)
+      assert.isBelow(millis, 5000)
     }))
 
   for (const count of ["1e999", "-1e999", "-1", "0.5", "1e300", "null", "\"7\"", "{}", "[]", "true"]) {

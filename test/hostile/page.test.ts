@@ -3,13 +3,15 @@ import { Effect, type Scope } from "effect"
 import * as Net from "node:net"
 import process from "node:process"
 import { local, request } from "../local/Harness.ts"
+import { collect, timed } from "../support/MachineTime.ts"
+import { patience } from "../support/Scale.ts"
 
 /** What a server says to these very bytes, until it closes or has nothing more to say. */
-const raw = (url: string, text: string | Buffer, patience = 1000) =>
+const raw = (url: string, text: string | Buffer, millis = 20_000) =>
   Effect.callback<string>((resume) => {
     let reply = ""
     const socket = Net.connect(Number(new URL(url).port), "127.0.0.1")
-    const timer = setTimeout(() => socket.destroy(), patience)
+    const timer = setTimeout(() => socket.destroy(), millis)
     socket.on("data", (data) => reply += data.toString("latin1"))
     socket.on("error", () => {})
     socket.on("close", () => {
@@ -262,7 +264,7 @@ describe("a program without the token", () => {
           }
         }
       })
-    ), 60_000)
+    ))
 
   it.live("that says no name, or speaks an old HTTP, is refused", () =>
     victim(({ token, url }) =>
@@ -299,6 +301,7 @@ describe("a program without the token", () => {
           assert.include([0, 431], statusOf(reply))
         }
         // A body that never ends: without the token it is not read, and with it no further than to the limit.
+        collect()
         const before = process.memoryUsage.rss()
         const cases = ["none", `Bearer ${token}`].flatMap((authorization) =>
           ["content-length: 104857600", "transfer-encoding: chunked"].map((length) => [authorization, length] as const)
@@ -308,11 +311,13 @@ describe("a program without the token", () => {
             let text = ""
             let peak = before
             const socket = Net.connect(Number(new URL(url).port), "127.0.0.1")
-            const timer = setTimeout(() => socket.destroy(), 3000)
+            const timer = setTimeout(() => socket.destroy(), 30_000)
             const space = " ".repeat(65_536)
             const part = length.startsWith("transfer") ? `10000\r\n${space}\r\n` : space
             let left = (100 * 1024 * 1024) / part.length
             const more = () => {
+              // What is held counts, and not what garbage lies about.
+              if (process.memoryUsage.rss() - before > 48 * 1024 * 1024) collect()
               peak = Math.max(peak, process.memoryUsage.rss())
               let goesOn = true
               while (goesOn && left-- > 0 && !socket.destroyed) goesOn = socket.write(part)
@@ -332,7 +337,7 @@ describe("a program without the token", () => {
           assert.include(authorization === "none" ? [0, 401] : [0, 400, 413, 422], statusOf(reply), length)
         }
       })
-    ), 30_000)
+    ), patience)
 
   it.live("cannot keep others out by being slow", () =>
     victim(({ host, token, url }) =>
@@ -357,11 +362,12 @@ describe("a program without the token", () => {
         const drip = setInterval(() => sockets.forEach((socket) => socket.write(" ")), 50)
         yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(drip)))
         for (let round = 0; round < 20; round++) {
-          const start = performance.now()
-          const reply = yield* request(`${url}/rentals`, { headers: { authorization: `Bearer ${token}` } })
+          const [millis, reply] = yield* timed(
+            request(`${url}/rentals`, { headers: { authorization: `Bearer ${token}` } })
+          )
           assert.strictEqual(reply.status, 200)
-          assert.isBelow(performance.now() - start, 1000)
+          assert.isBelow(millis, 1000)
         }
       })
-    ), 30_000)
+    ), patience)
 })

@@ -3,8 +3,8 @@ import * as Sdk from "basilica-sdk"
 import { Cause, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
+import { holdsLater, patience, seed, times } from "../support/Scale.ts"
 import { logEvent } from "../support/ScriptedServer.ts"
-import { holdsLater, seed, timeout, times } from "./Scale.ts"
 import { goodReply, operations, over } from "./Victim.ts"
 
 /** What may stand in the place of a part of a reply. `text` is put in as it is, JSON or not. */
@@ -156,5 +156,5 @@ describe("a mutated reply", () => {
       assert.isAbove(count.Success, times(200_000) / 50)
       assert.isAbove(count.Failure, times(200_000) / 10)
       assert.notProperty({}, "polluted")
-    }), timeout)
+    }), patience)
 })

@@ -8,8 +8,8 @@ import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { inspect } from "node:util"
 import { atOnce } from "../support/client.ts"
+import { patience } from "../support/Scale.ts"
 import { bare, envelope, json, scriptedServer } from "../support/ScriptedServer.ts"
-import { timeout } from "./Scale.ts"
 import { goodReply, operations, transports } from "./Victim.ts"
 
 /** The secrets that are planted. Each is long enough to be taken for a token. */
@@ -184,7 +184,7 @@ describe("a secret", () => {
           clean(inspect(yield* Metric.snapshot, { depth: null }), "a metric")
           assert.isAbove(spans.length, planted.length)
           assert.isAbove(logs.length, 4)
-        }), timeout)
+        }), patience)
     }
   }
 
@@ -245,7 +245,7 @@ describe("a secret", () => {
           assert.match(printed, /^1 [^]*(?:Error|NotFound|RateLimited)/, how)
           clean(printed.replaceAll(program, ""), `${how} over ${over}`)
         }), { concurrency: 2 })
-    }), timeout)
+    }), patience)
 })
 
 const send = async (response: ServerResponse, reply: Response) => {

@@ -3,7 +3,8 @@ import { Cause, Effect, Exit } from "effect"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { inspect } from "node:util"
 import { atOnce } from "../support/client.ts"
-import { timeout } from "./Scale.ts"
+import { timed } from "../support/MachineTime.ts"
+import { patience } from "../support/Scale.ts"
 import { operations, token, transports } from "./Victim.ts"
 
 /** A server that answers each request with these very bytes. */
@@ -108,7 +109,6 @@ describe("a server that breaks HTTP", () => {
         Effect.forEach(Object.entries(replies), ([name, reply]) =>
           Effect.scoped(Effect.gen(function*() {
             const server = yield* speaking((socket) => socket.end(Buffer.from(reply, "latin1")))
-            const start = performance.now()
             const layer = connect({
               baseUrl: server.url,
               token,
@@ -116,7 +116,7 @@ describe("a server that breaks HTTP", () => {
               timeout: "1 second",
               deployTimeout: "200 millis"
             })
-            yield* Effect.forEach(operations, ({ name: operation, run }) =>
+            const [millis] = yield* timed(Effect.forEach(operations, ({ name: operation, run }) =>
               Effect.gen(function*() {
                 const exit = yield* Effect.exit(Effect.provide(run, layer))
                 if (Exit.isSuccess(exit)) return
@@ -124,10 +124,10 @@ describe("a server that breaks HTTP", () => {
                 assert.isFalse(Cause.hasDies(exit.cause), `${name}, ${operation}: ${inspect(error)}`)
                 assert.include(tags, (error as { readonly _tag: string })._tag, name)
                 assert.notMatch((error as Error).message, /[\p{Cc}\p{Cf}]/u)
-              }), { concurrency: 4 })
-            assert.isBelow(performance.now() - start, 10_000, name)
+              }), { concurrency: 4 }))
+            assert.isBelow(millis, 10_000, name)
           })), { concurrency: 2 }),
-      timeout
+      patience
     )
   }
 
@@ -160,15 +160,14 @@ describe("a server that breaks HTTP", () => {
               operations.filter(({ path }) => !path.endsWith("/logs")),
               ({ name: operation, run }) =>
                 Effect.gen(function*() {
-                  const start = performance.now()
-                  const exit = yield* Effect.exit(Effect.provide(run, layer))
+                  const [millis, exit] = yield* timed(Effect.exit(Effect.provide(run, layer)))
                   assert.isTrue(Exit.isFailure(exit) && !Cause.hasDies(exit.cause), name)
-                  assert.isBelow(performance.now() - start, 2500, `${name}, ${operation}`)
+                  assert.isBelow(millis, 2500, `${name}, ${operation}`)
                 }),
               { concurrency: "unbounded" }
             )
           })), { concurrency: 2 }),
-      timeout
+      patience
     )
   }
 })

@@ -5,8 +5,8 @@ import type { ServerResponse } from "node:http"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
+import { patience, size } from "../support/Scale.ts"
 import { bare, logEvent, scriptedServer } from "../support/ScriptedServer.ts"
-import { size, within } from "../support/sizes.ts"
 
 /** Writes until the reader leaves, as fast as it takes it. */
 const endlessly = (response: ServerResponse, next: () => string, most = Number.POSITIVE_INFINITY) => {
@@ -57,7 +57,7 @@ describe("I13: what a reply may take of memory (below 32 MiB)", () => {
         endlessly(response, () => block, 100 * 2 ** 20)
       })
       assert.isBelow(grewMiB, 32)
-    }), within(30_000, 30_000))
+    }), patience)
 
   it.live("200 KiB that unpack to 200 MiB", () =>
     Effect.gen(function*() {
@@ -67,7 +67,7 @@ describe("I13: what a reply may take of memory (below 32 MiB)", () => {
         response.end(bomb)
       })
       assert.isBelow(grewMiB, 32)
-    }), within(30_000, 30_000))
+    }), patience)
 
   it.live("a line of a log that never ends", () =>
     Effect.gen(function*() {
@@ -77,7 +77,7 @@ describe("I13: what a reply may take of memory (below 32 MiB)", () => {
         endlessly(response, () => block)
       })
       assert.isBelow(grewMiB, 32)
-    }), within(30_000, 30_000))
+    }), patience)
 
   it.live("a comment that never ends", () =>
     Effect.gen(function*() {
@@ -87,11 +87,11 @@ describe("I13: what a reply may take of memory (below 32 MiB)", () => {
         endlessly(response, () => block)
       })
       assert.isBelow(grewMiB, 32)
-    }), within(30_000, 30_000))
+    }), patience)
 })
 
 describe("I15: a slow reader makes the service wait", () => {
-  const seconds = size(5, 60)
+  const seconds = size(10, 60)
   it.live(
     `10 lines a second of 100,000 and more, for ${seconds} seconds: below 32 MiB, and nothing lost`,
     () =>
@@ -105,6 +105,6 @@ describe("I15: a slow reader makes the service wait", () => {
         assert.isTrue(isInOrder)
         assert.isAtLeast(read, seconds * 5)
       }),
-    within(60_000, 120_000)
+    patience
   )
 })

@@ -4,7 +4,8 @@ import { FaultScript } from "basilica-sdk/testing"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { operations } from "../faults/Operations.ts"
-import { before, client, program, world } from "../faults/World.ts"
+import { before, client, credentials, program, world } from "../faults/World.ts"
+import { onMachineTime } from "../support/MachineTime.ts"
 import { bare, scriptedServer } from "../support/ScriptedServer.ts"
 
 const statuses = [301, 302, 303, 307, 308]
@@ -28,12 +29,12 @@ describe("I16: no redirect is followed", () => {
                 path: "/health"
               }[target]
               faults.add({ on: operation.on(id), fault: { after: "body", reply: { status, headers: { location } } } })
-              const options = { deployTimeout: 30, timeout: 500 }
+              const options = { deployTimeout: 30, timeout: 500, ...credentials(operation, memory, front.url) }
               const clients = [
                 client(front.url, memory, options),
                 ...(status === 307
                   ? [Layer.provide(
-                    Basilica.layerHttpClient({ baseUrl: front.url, token: memory.token, ...options }),
+                    Basilica.layerHttpClient({ baseUrl: front.url, ...options }),
                     FetchHttpClient.layer
                   )]
                   : [])
@@ -48,8 +49,7 @@ describe("I16: no redirect is followed", () => {
             }
           }
           assert.lengthOf(other.received, 0)
-        }).pipe(Effect.scoped),
-      30_000
+        }).pipe(onMachineTime)
     )
   }
 })

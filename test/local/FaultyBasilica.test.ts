@@ -9,6 +9,7 @@ import { connect } from "node:net"
 import { selfSigned } from "../faults/Detours.ts"
 import { config } from "../faults/Operations.ts"
 import { client, world } from "../faults/World.ts"
+import { onMachineTime } from "../support/MachineTime.ts"
 
 /** Everything that a server on the loopback answers to these bytes. */
 const raw = (url: string, request = "GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n") =>
@@ -102,5 +103,5 @@ describe("FaultyBasilica", () => {
       ))
       assert.deepInclude(error, { _tag: "TimeoutError", phase: "headers" })
       yield* Effect.repeat(Effect.delay(front.connections, 5), { until: (count) => count === 0 })
-    }))
+    }).pipe(onMachineTime))
 })

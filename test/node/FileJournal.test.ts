@@ -7,7 +7,7 @@ import { once } from "node:events"
 import * as FileSystem from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { chanceOf, replay, size, within } from "../support/sizes.ts"
+import { chanceOf, patience, replay, size } from "../support/Scale.ts"
 
 const temporary = Effect.acquireRelease(
   Effect.sync(() => FileSystem.mkdtempSync(join(tmpdir(), "basilica-journal-"))),
@@ -178,5 +178,5 @@ describe("FileJournal", () => {
         assert.isTrue([...keys].every((key) => expected.has(key)), replay(cycle))
       }
       assert.isNotEmpty(expected)
-    }), within(30_000, 600_000))
+    }), patience)
 })

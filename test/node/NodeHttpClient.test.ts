@@ -5,7 +5,7 @@ import { NodeHttpClient } from "basilica-sdk/node"
 import { Effect, Layer, Result } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { Agent, setGlobalDispatcher } from "undici"
-import { atOnce } from "../support/client.ts"
+import { atOnce, onItsTime } from "../support/client.ts"
 import { json, scriptedServer, started } from "../support/ScriptedServer.ts"
 
 const config = { executorId: "e", image: "ubuntu", noSsh: true }
@@ -25,12 +25,15 @@ describe("the transport on Node", () => {
         else json(response, 200, noRentals)
       })
       const over = (http: typeof NodeHttpClient.layer) =>
-        deploy.pipe(Effect.provide(
-          Layer.provide(
-            Basilica.layerHttpClient({ baseUrl: server.url, token: "t", retry: atOnce, deployTimeout: "5 seconds" }),
-            http
-          )
-        ))
+        deploy.pipe(
+          Effect.provide(
+            Layer.provide(
+              Basilica.layerHttpClient({ baseUrl: server.url, token: "t", retry: atOnce, deployTimeout: "5 seconds" }),
+              http
+            )
+          ),
+          onItsTime
+        )
       const [limited, owned] = yield* Effect.all([
         Effect.flip(over(NodeHttpClient.layerOptions({ headersTimeout: 1000, bodyTimeout: 1000 }))),
         over(NodeHttpClient.layer)
@@ -38,7 +41,7 @@ describe("the transport on Node", () => {
       assert.strictEqual(limited._tag, "DeployOutcomeUnknown")
       assert.match(limited.message, /UND_ERR_HEADERS_TIMEOUT/)
       assert.match(owned.id, /^rental-/)
-    }), 20_000)
+    }))
 
   it.live("is not touched by limits that a program sets for all of its fetches", () =>
     Effect.gen(function*() {
@@ -50,7 +53,7 @@ describe("the transport on Node", () => {
         Effect.provide(Basilica.layer({ baseUrl: server.url, token: "t" }))
       )
       assert.lengthOf(server.received, 1)
-    }), 20_000)
+    }))
 
   it.live("knows connecting from waiting, so that a deploy that never left is known as that", () =>
     Effect.gen(function*() {
@@ -61,6 +64,7 @@ describe("the transport on Node", () => {
         Effect.provide(
           Basilica.layer({ baseUrl: server.url, token: "t", deployTimeout: "900 millis" })
         ),
+        onItsTime,
         Effect.flip
       )
       assert.strictEqual(waiting._tag, "DeployOutcomeUnknown")

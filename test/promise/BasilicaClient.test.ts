@@ -336,7 +336,7 @@ describe("BasilicaClient.deployments.logs", () => {
     assert.deepEqual(new Set(ends.filter((_, index) => index % 3 === 1)), new Set([true]))
     assert.deepEqual(new Set(ends.filter((_, index) => index % 3 === 2)), new Set(["ConfigurationError"]))
     await allClosed(server)
-  }, 60_000)
+  })
 })
 
 describe("BasilicaClient.deployments.watch", () => {

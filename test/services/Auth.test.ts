@@ -293,6 +293,33 @@ describe("Auth.deviceLogin", () => {
       assert.strictEqual(second?.get("grant_type"), "urn:ietf:params:oauth:grant-type:device_code")
     }))
 
+  const lives: ReadonlyArray<readonly [says: unknown, millis: number]> = [
+    [60, 60_000],
+    ["60", 60_000],
+    [86_400, 600_000],
+    ["6e1", 600_000],
+    ["soon", 600_000],
+    [undefined, 600_000]
+  ]
+  for (const [says, millis] of lives) {
+    it.effect(`shows a code for as long as it lives, ten minutes at most, where the service says ${JSON.stringify(says)}`, () =>
+      Effect.gen(function*() {
+        const provider = new IdentityProvider()
+        const { body } = provider.handle({
+          method: "POST",
+          path: "/oauth/device/code",
+          body: "client_id=CVwgCKL9MT5txAGRLCUQu89rvKXAwOVB"
+        })
+        provider.fault = ({ path }) =>
+          path === "/oauth/device/code" ? { status: 200, body: { ...Object(body), expires_in: says } } : undefined
+        const steps: Array<DeviceLoginStep> = []
+        const fiber = yield* Effect.forkChild(login(provider, steps), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(steps[0], { _tag: "ShowCode", expiresInMillis: millis })
+        yield* Fiber.interrupt(fiber)
+      }))
+  }
+
   it.effect("asks again where an answer got lost", () =>
     Effect.gen(function*() {
       const provider = new IdentityProvider()

@@ -525,7 +525,7 @@ describe("a followed log over real connections", () => {
           assert.strictEqual(read, texts, `cut at ${cut}`)
         }
       }
-    }), 60_000)
+    }))
 
   it.live("survives a restart of the server", () =>
     Effect.gen(function*() {
@@ -551,5 +551,5 @@ describe("a followed log over real connections", () => {
       }, Number(new URL(old.url).port))
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(messages, ["a", "b", "c"])
-    }), 30_000)
+    }))
 })

@@ -4,12 +4,12 @@ import { Mock } from "basilica-sdk/testing"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type FakeLine, fakeLines, FakeLog, wireTime } from "../support/FakeLog.ts"
-import { long, type Random, random, seed } from "../support/Random.ts"
+import { type Chance, chanceOf, patience, replay, seed, size } from "../support/Scale.ts"
 import { rental, rentalId } from "../support/ScriptedServer.ts"
 
-const sessions = long ? 1000 : 50
-const gaps = long ? 500 : 50
-const lineCount = long ? 2000 : 200
+const sessions = size(50, 1000)
+const gaps = size(50, 500)
+const lineCount = size(200, 2000)
 const cutCount = 20
 
 interface Query {
@@ -55,7 +55,7 @@ const read = (entries: ReadonlyArray<LogEntry>, lines: ReadonlyArray<FakeLine>, 
 }
 
 /** A connection that is cut at any byte, in one of the ways in which it happens. */
-const cutReply = (own: Random, log: FakeLog, lines: ReadonlyArray<FakeLine>): OpenReply => {
+const cutReply = (own: Chance, log: FakeLog, lines: ReadonlyArray<FakeLine>): OpenReply => {
   const bytes = log.bytes(lines)
   const at = own.below(bytes.length + 1)
   const how = own.below(3)
@@ -68,11 +68,11 @@ const cutReply = (own: Random, log: FakeLog, lines: ReadonlyArray<FakeLine>): Op
   return log.reply(Buffer.concat([bytes.subarray(0, end < 2 ? 0 : end), Buffer.from(event)]))
 }
 
-describe(`a followed log (SEED=${seed})`, () => {
+describe(`a followed log (seed ${seed})`, () => {
   it.effect(`loses no line and doubles none: ${sessions} sessions of ${cutCount} cuts`, () =>
     Effect.gen(function*() {
       for (let session = 0; session < sessions; session++) {
-        const own = random(seed + session)
+        const own = chanceOf(session)
         const log = new FakeLog(own, fakeLines(own, lineCount))
         let connections = 0
         let visible = 0
@@ -85,19 +85,19 @@ describe(`a followed log (SEED=${seed})`, () => {
           return cutReply(own, log, log.lines.slice(0, visible))
         }, () => connections > cutCount ? "terminated" : "active")
         const { entries, error } = yield* readAll(layer)
-        const where = `session ${session}`
+        const where = replay(session)
         assert.isUndefined(error, where)
         assert.isAtLeast(connections, cutCount + 2, where)
         for (const stream of ["stdout", "stderr"]) {
           assert.deepStrictEqual(read(entries, log.lines, stream), shown(log.lines, stream), where)
         }
       }
-    }), long ? 1_800_000 : 60_000)
+    }), patience)
 
   it.effect(`goes on in another client from the cursor of an error`, () =>
     Effect.gen(function*() {
       for (let session = 0; session < sessions; session++) {
-        const own = random(seed + 5_000_000 + session)
+        const own = chanceOf(5_000_000 + session)
         const log = new FakeLog(own, fakeLines(own, 200))
         const all: Array<LogEntry> = []
         let from: LogCursor | undefined
@@ -105,7 +105,7 @@ describe(`a followed log (SEED=${seed})`, () => {
           const layer = service(() => cutReply(own, log, log.lines), () => "active")
           const { entries, error } = yield* readAll(layer, { from, maxReconnects: 0 })
           all.push(...entries)
-          assert.isTrue(error !== undefined && "cursor" in error, `session ${session}`)
+          assert.isTrue(error !== undefined && "cursor" in error, replay(session))
           // What another process gets is JSON.
           from = JSON.parse(JSON.stringify((error as unknown as { cursor: LogCursor }).cursor))
         }
@@ -113,16 +113,16 @@ describe(`a followed log (SEED=${seed})`, () => {
         assert.isUndefined(last.error)
         all.push(...last.entries)
         for (const stream of ["stdout", "stderr"]) {
-          assert.deepStrictEqual(read(all, log.lines, stream), shown(log.lines, stream), `session ${session}`)
+          assert.deepStrictEqual(read(all, log.lines, stream), shown(log.lines, stream), replay(session))
         }
       }
-    }), long ? 600_000 : 60_000)
+    }), patience)
 
   it.effect(`announces once that history is gone: ${gaps} sessions`, () =>
     Effect.gen(function*() {
       for (let session = 0; session < gaps; session++) {
-        const own = random(seed + 1_000_000 + session)
-        const where = `session ${session}`
+        const own = chanceOf(1_000_000 + session)
+        const where = replay(session)
         const all = fakeLines(own, lineCount).map((line) => ({ ...line, stamped: false }))
         const log = new FakeLog(own, all)
         const before = 20 + own.below(lineCount / 4)
@@ -143,13 +143,13 @@ describe(`a followed log (SEED=${seed})`, () => {
           assert.deepStrictEqual(read([...first.entries, ...second.entries], all, stream), wanted, where)
         }
       }
-    }), long ? 600_000 : 60_000)
+    }), patience)
 
   it.effect("calls it no gap where only lines are gone that were read", () =>
     Effect.gen(function*() {
       for (let session = 0; session < gaps; session++) {
-        const own = random(seed + 2_000_000 + session)
-        const where = `session ${session}`
+        const own = chanceOf(2_000_000 + session)
+        const where = replay(session)
         const log = new FakeLog(own, [])
         const all = fakeLines(own, lineCount).map((line, index) => ({
           ...line,
@@ -171,13 +171,13 @@ describe(`a followed log (SEED=${seed})`, () => {
           assert.deepStrictEqual(read(entries, all, stream), shown(all, stream), where)
         }
       }
-    }), long ? 600_000 : 60_000)
+    }), patience)
 
   it.effect("begins with the last lines and loses none behind them, wherever it is cut", () =>
     Effect.gen(function*() {
       for (let session = 0; session < sessions; session++) {
-        const own = random(seed + 3_000_000 + session)
-        const where = `session ${session}`
+        const own = chanceOf(3_000_000 + session)
+        const where = replay(session)
         const tail = own.below(30)
         const before = tail + own.below(lineCount / 2)
         const all = fakeLines(own, lineCount).map((line, index) => ({
@@ -204,5 +204,5 @@ describe(`a followed log (SEED=${seed})`, () => {
           assert.deepStrictEqual(read(entries, all, stream), shown(all.slice(before - tail), stream), where)
         }
       }
-    }), long ? 600_000 : 60_000)
+    }), patience)
 })

@@ -77,7 +77,7 @@ describe("LogStream", () => {
         assert.isUndefined(error)
         assert.deepStrictEqual(messages, ["grüße 😀", "\ufeffzwei"])
       }
-    }), 30_000)
+    }))
 
   it.live("takes an error event as a failure of the service, after all lines before it", () =>
     Effect.gen(function*() {

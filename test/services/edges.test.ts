@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors } from "basilica-sdk"
 import { FaultScript, MemoryBasilica, MemoryJournal } from "basilica-sdk/testing"
-import { Clock, Effect, Fiber, Layer, Logger } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Logger, Scope, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as RetryBudget from "../../src/services/internal/RetryBudget.ts"
@@ -63,6 +63,32 @@ describe("what a mutation run found untested", () => {
         assert.approximately(faults.count("GET /rentals"), looks, 1)
       }
     }))
+
+  it.effect("says once that a stop is not confirmed: the layer that ends later does not say it again", () => {
+    const faults = new FaultScript([{ on: "DELETE", fault: { after: "body", reply: { status: 500 } } }])
+    return Effect.gen(function*() {
+      const services = yield* Scope.make()
+      const layer = Layer.provideMerge(MemoryBasilica.layer({ faults, timeout: "10 seconds" }), Logger.layer([]))
+      const context = yield* Layer.buildWithScope(layer, services)
+      const use = Effect.scoped(Deployments.use((all) => all.scoped(config)))
+      const { value } = yield* timed(Effect.exit(Effect.provide(use, context)))
+      assert.isTrue(Exit.isFailure(value))
+      const { value: end } = yield* timed(Effect.exit(Scope.close(services, Exit.void)))
+      assert.isTrue(Exit.isSuccess(end))
+    })
+  })
+
+  it.effect("looks every 5 seconds after a deployment that is watched", () => {
+    const faults = new FaultScript()
+    return Effect.gen(function*() {
+      const deployments = yield* Deployments
+      const { id } = yield* deployments.deploy(config)
+      const watching = yield* Effect.forkChild(Stream.runDrain(deployments.watch(id)), { startImmediately: true })
+      yield* TestClock.adjust("21 seconds")
+      assert.strictEqual(faults.count(`GET /rentals/${id}`), 5)
+      yield* Fiber.interrupt(watching)
+    }).pipe(Effect.provide(quiet(faults)))
+  })
 
   it.effect("chooses among all machines that fit", () =>
     Effect.gen(function*() {
@@ -164,5 +190,6 @@ describe("what a mutation run found untested", () => {
       assert.strictEqual(yield* budget.pay("ApiError"), 5)
       yield* budget.refund(5)
       assert.strictEqual(yield* budget.pay("ApiError"), 5)
+      assert.strictEqual(yield* RetryBudget.make().pay("TimeoutError"), 10)
     }))
 })

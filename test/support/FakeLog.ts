@@ -1,7 +1,7 @@
 import type { OpenReply } from "basilica-sdk"
 import { NetworkError } from "basilica-sdk"
 import { Stream } from "effect"
-import type { Random } from "./Random.ts"
+import type { Chance } from "./Scale.ts"
 
 /** A line of a log that the test knows. */
 export interface FakeLine {
@@ -25,11 +25,11 @@ export const wireTime = (nanoseconds: bigint): string => {
 const begin = 1_758_369_600n * second
 
 /** Lines of two streams; 1 of 3 has the time and the text of the one before it in its stream, 1 of 50 has no time. */
-export const fakeLines = (random: Random, count: number): Array<FakeLine> => {
+export const fakeLines = (random: Chance, count: number): Array<FakeLine> => {
   const last = new Map<string, FakeLine>()
   let time = begin
   return Array.from({ length: count }, (_, index) => {
-    const stream = random.next() < 0.7 ? "stdout" : "stderr"
+    const stream = random() < 0.7 ? "stdout" : "stderr"
     const before = last.get(stream)
     if (before !== undefined && !before.stamped && random.below(3) === 0) {
       // The order of times holds in each stream alone.
@@ -48,9 +48,9 @@ export const fakeLines = (random: Random, count: number): Array<FakeLine> => {
 export class FakeLog {
   /** What is there, oldest first. */
   lines: ReadonlyArray<FakeLine>
-  readonly #random: Random
+  readonly #random: Chance
 
-  constructor(random: Random, lines: ReadonlyArray<FakeLine>) {
+  constructor(random: Chance, lines: ReadonlyArray<FakeLine>) {
     this.#random = random
     this.lines = lines
   }

@@ -1,5 +1,6 @@
 import { Basilica, type TransportOptions } from "basilica-sdk"
-import { Effect, Layer, Logger, Schedule } from "effect"
+import { Clock, Effect, Layer, Logger, Schedule } from "effect"
+import { onMachineTime } from "./MachineTime.ts"
 
 /** Retries as often as the SDK's own schedule, without waiting. */
 export const atOnce = Schedule.recurs(2) as Schedule.Schedule<unknown, never> as TransportOptions["retry"]
@@ -13,7 +14,11 @@ export const basilica = (options: Basilica.BasilicaOptions, logs: Array<string> 
     })])
   )
 
-/** Runs an effect against a server of the test. */
+/** Runs an effect on the time of this process, unless the test has a time of its own. */
+export const onItsTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Clock.Clock, (clock) => "adjust" in clock ? effect : onMachineTime(effect))
+
+/** Runs an effect against a server of the test, where a deadline is as long on a machine that is busy. */
 export const against =
   (options: Basilica.BasilicaOptions, logs?: Array<string>) => <A, E>(effect: Effect.Effect<A, E, Basilica.Services>) =>
-    Effect.provide(effect, basilica(options, logs))
+    onItsTime(Effect.provide(effect, basilica(options, logs)))

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as fc from "fast-check"
 import { EventReader, maxEventBytes } from "../../../src/services/internal/EventReader.ts"
-import { long, seed } from "../../support/Random.ts"
+import { collect } from "../../support/MachineTime.ts"
+import { type Chance, chanceOf, patience, replay, size } from "../../support/Scale.ts"
 
 const encoder = new TextEncoder()
 
-/** What a reader makes of bytes in pieces: the data of events, and the times to wait. */
+/** What a reader makes of bytes in pieces: the data of events, the times to wait, and whether an event has no end. */
 const readAll = (chunks: Iterable<Uint8Array>) => {
   const seen: Array<string | number> = []
   const reader = new EventReader({
@@ -14,15 +14,17 @@ const readAll = (chunks: Iterable<Uint8Array>) => {
   })
   let whole = true
   for (const chunk of chunks) whole &&= reader.feed(chunk)
-  return { seen, whole }
+  return { seen, whole, unfinished: reader.unfinished }
 }
 
 /** The standard to the letter, for a whole body at once (WHATWG 9.2.6). */
-const standard = (bytes: Uint8Array): Array<string | number> => {
+const standard = (bytes: Uint8Array) => {
   const seen: Array<string | number> = []
   const lines = new TextDecoder().decode(bytes).split(/\r\n|\n|\r/)
   // What is behind the last line end is no line.
-  lines.pop()
+  const rest = lines.pop()
+  const event = lines.slice(lines.lastIndexOf("") + 1)
+  const unfinished = rest !== "" || event.some((line) => !line.startsWith(":"))
   let data = ""
   for (const line of lines) {
     if (line === "") {
@@ -36,7 +38,7 @@ const standard = (bytes: Uint8Array): Array<string | number> => {
     if (field === "data") data += `${value}\n`
     else if (field === "retry" && /^[0-9]+$/.test(value)) seen.push(Number.parseInt(value, 10))
   }
-  return seen
+  return { seen, whole: true, unfinished }
 }
 
 function* cutAt(bytes: Uint8Array, ...at: ReadonlyArray<number>) {
@@ -47,7 +49,32 @@ function* cutAt(bytes: Uint8Array, ...at: ReadonlyArray<number>) {
   }
 }
 
+const byNumber = (left: number, right: number): number => left - right
+
+/** What a stream is made of: line ends and fields most of all. */
+const pieces = [
+  ...["\n", "\r", "\r\n", "\n\n", "data:", "data: ", "data", ":", " ", "id:1", "event:x"].flatMap((one) => [one, one]),
+  "data:{\"a\":1}\n\n",
+  "data: {\"b\":\"😀\"}\n\n",
+  "retry:10\n",
+  "\ufeff",
+  ":comment",
+  "é",
+  "\0",
+  "\u2028"
+].map((piece) => encoder.encode(piece))
+
+/** Any stream: pieces, and bytes that may be no text. */
+const anyBody = (random: Chance): Uint8Array =>
+  Buffer.concat(Array.from({ length: random.below(30) }, () =>
+    random.below(8) > 0
+      ? pieces[random.below(pieces.length)] ?? new Uint8Array()
+      : Uint8Array.from({ length: random.below(5) }, () => random.below(256))))
+
 const cases: ReadonlyArray<readonly [name: string, body: string, seen: ReadonlyArray<string | number>]> = [
+  ["nothing", "", []],
+  ["a comment alone", ":c\n", []],
+  ["an event that has no end", "data:1\n\ndata:2\n", ["1"]],
   ["the service's own form", "data:{\"a\":1}\n\ndata:{\"b\":2}\n\n", ["{\"a\":1}", "{\"b\":2}"]],
   ["format-bom", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\n\n", ["1", "3"]],
   ["format-bom-2", "\ufeff\ufeffdata:1\n\ndata:2\n\ndata:3\n\n", ["2", "3"]],
@@ -76,6 +103,7 @@ const cases: ReadonlyArray<readonly [name: string, body: string, seen: ReadonlyA
   ["format-field-unknown", "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n", [
     "test\n\ntest"
   ]],
+  ["a time to wait, inside an event that has no end", "data:1\nretry:5\n", [5]],
   ["format-leading-space", "data:\ttest\rdata: \ndata:test\n\n", ["\ttest\n\ntest"]],
   ["format-newlines", "data:test\r\ndata\ndata:test\r\n\r\n", ["test\n\ntest"]],
   ["carriage returns alone", "data:a\r\rdata:b\r\r", ["a", "b"]],
@@ -95,17 +123,28 @@ describe("EventReader", () => {
   for (const [name, body, seen] of cases) {
     it(`reads ${name}, wherever it is cut`, () => {
       const bytes = encoder.encode(body)
-      assert.deepStrictEqual(standard(bytes), seen)
-      assert.deepStrictEqual(readAll([bytes]), { seen, whole: true })
-      assert.deepStrictEqual(readAll(Array.from(bytes, (byte) => Uint8Array.of(byte))), { seen, whole: true })
-      // Every cut into three, of long bodies only into two.
-      for (let first = 0; first <= bytes.length; first++) {
-        for (let second = bytes.length > 300 ? bytes.length : first; second <= bytes.length; second++) {
-          const read = readAll(cutAt(bytes, first, second))
-          assert.deepStrictEqual(read, { seen, whole: true }, `cut at ${first} and ${second}`)
-        }
+      const wanted = standard(bytes)
+      assert.deepStrictEqual(wanted.seen, seen)
+      assert.deepStrictEqual(readAll([bytes]), wanted)
+      assert.deepStrictEqual(readAll(Array.from(bytes, (byte) => Uint8Array.of(byte))), wanted)
+      const text = JSON.stringify(wanted)
+      const check = (...at: ReadonlyArray<number>) => {
+        const read = readAll(cutAt(bytes, ...at))
+        if (JSON.stringify(read) !== text) assert.deepStrictEqual(read, wanted, `cut at ${at.join()}`)
       }
-    })
+      // Every cut into three; inside a long run of the same byte one place is as good as another.
+      const places = Array.from({ length: bytes.length + 1 }, (_, at) => at).filter((at) =>
+        at < 3 || bytes.subarray(at - 3, at + 3).some((byte) => byte !== bytes[at])
+      )
+      for (const first of places) for (const second of places) if (first <= second) check(first, second)
+      // Pieces of every length; and of a short body every way to cut it.
+      for (let step = 1; step < bytes.length; step++) {
+        check(...Array.from({ length: Math.ceil(bytes.length / step) - 1 }, (_, index) => (index + 1) * step))
+      }
+      for (let way = 0; bytes.length <= size(14, 18) && way < 2 ** (bytes.length - 1); way++) {
+        check(...places.filter((at) => at > 0 && (way >> (at - 1)) % 2 === 1))
+      }
+    }, patience)
   }
 
   it("reads bytes that are no text as the standard does", () => {
@@ -120,41 +159,21 @@ describe("EventReader", () => {
       10,
       10
     )
-    for (let at = 0; at <= bytes.length; at++) assert.deepStrictEqual(readAll(cutAt(bytes, at)).seen, standard(bytes))
+    for (let at = 0; at <= bytes.length; at++) assert.deepStrictEqual(readAll(cutAt(bytes, at)), standard(bytes))
   })
 
-  it(`agrees with the standard on any input (SEED=${seed})`, () => {
-    const piece = fc.oneof(
-      {
-        weight: 4,
-        arbitrary: fc.constantFrom("\n", "\r", "\r\n", "\n\n", "data:", "data: ", "data", ":", " ", "id:1", "event:x")
-      },
-      {
-        weight: 2,
-        arbitrary: fc.constantFrom(
-          "data:{\"a\":1}\n\n",
-          "data: {\"b\":\"😀\"}\n\n",
-          "retry:10\n",
-          "\ufeff",
-          ":comment",
-          "é"
-        )
-      },
-      fc.string({ unit: "binary", maxLength: 5 })
-    )
-    const bytes = fc.oneof(
-      fc.array(piece, { maxLength: 30 }).map((pieces) => encoder.encode(pieces.join(""))),
-      fc.array(fc.oneof(piece.map((text) => encoder.encode(text)), fc.uint8Array({ maxLength: 3 })), { maxLength: 20 })
-        .map((pieces) => Uint8Array.from(pieces.flatMap((one) => [...one])))
-    )
-    fc.assert(
-      fc.property(bytes, fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }), (body, cuts) => {
-        const at = cuts.map((cut) => Math.floor(cut * body.length)).toSorted((left, right) => left - right)
-        assert.deepStrictEqual(readAll(cutAt(body, ...at)).seen, standard(body))
-      }),
-      { seed, numRuns: long ? 1_000_000 : 20_000 }
-    )
-  }, long ? 1_800_000 : 30_000)
+  const inputs = size(100_000, 1_000_000)
+  it(`agrees with the standard on ${inputs} inputs, each cut anywhere`, () => {
+    for (let index = 0; index < inputs; index++) {
+      const random = chanceOf(index)
+      const body = anyBody(random)
+      const at = Array.from({ length: random.below(7) }, () => random.below(body.length + 1)).toSorted(byNumber)
+      const [read, wanted] = [readAll(cutAt(body, ...at)), standard(body)]
+      // Thousands are compared in a blink as text; what differs is shown as it is.
+      if (JSON.stringify(read) === JSON.stringify(wanted)) continue
+      assert.deepStrictEqual(read, wanted, `${JSON.stringify([...body])} cut at ${at.join()}; ${replay(index)}`)
+    }
+  }, patience)
 
   it("takes an event of the greatest length, and none that is a byte longer, however it comes", () => {
     for (const size of [100, 65_536, 3 * maxEventBytes]) {
@@ -176,7 +195,7 @@ describe("EventReader", () => {
         if (over === 0) assert.strictEqual(seen[2], "after", `${shape} ${size}`)
       }
     }
-  }, 30_000)
+  }, patience)
 
   it("reads a comment without end in constant memory, and lines behind it", () => {
     const chunk = new Uint8Array(65_536).fill(120)
@@ -187,9 +206,10 @@ describe("EventReader", () => {
         onRetry: () => {}
       })
       reader.feed(encoder.encode(beginning))
-      globalThis.gc?.()
+      collect()
       const before = process.memoryUsage()
       for (let count = 0; count < 1024; count++) assert.isTrue(reader.feed(chunk))
+      collect()
       const after = process.memoryUsage()
       assert.isBelow(after.rss - before.rss, 32 * 1024 * 1024)
       reader.feed(encoder.encode("\ndata:b\n\n"))
