@@ -94,9 +94,6 @@ const bytes = (body: HttpBody.HttpBody): Uint8Array | string | null => {
   throw new TypeError(`A request body of kind ${body._tag} is not supported; send text, JSON or bytes.`)
 }
 
-/** A reply that nobody read must not keep its connection. Who reads one holds it. */
-const forgotten = new FinalizationRegistry<Exchange>((exchange) => exchange.abandon())
-
 class UndiciResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse, DirectBody {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
@@ -112,7 +109,6 @@ class UndiciResponse extends Inspectable.Class implements HttpClientResponse.Htt
     this.url = url
     this.headers = Headers.fromInput(exchange.headers as Headers.Input)
     this.#exchange = exchange
-    forgotten.register(this, exchange)
   }
 
   get status(): number {

@@ -72,6 +72,7 @@ export class EventReader {
     }
     if (end > begin) this.#readWhole(bytes.subarray(begin, end))
     const rest = bytes.subarray(end)
+    if (rest.length === 0) return true
     if (this.#isPlain(rest)) {
       this.#begun.push(rest)
       this.#begunBytes += rest.length
