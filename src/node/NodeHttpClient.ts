@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import { Agent, type Dispatcher } from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
 import { type DirectBody, eachChunk } from "../services/DirectBody.ts"
+import { compileSchemas } from "./internal/compileSchemas.ts"
 import { Exchange } from "./internal/Exchange.ts"
 
 /** {@link layer} with limits of your own: connections, proxies, TLS. Takes the options of undici's `Agent`. */
@@ -28,7 +29,10 @@ export const layerOptions = (options: Agent.Options): Layer.Layer<HttpClient.Htt
     HttpClient.HttpClient,
     Effect.map(
       Effect.acquireRelease(
-        Effect.sync(() => new Agent(options)),
+        Effect.sync(() => {
+          compileSchemas()
+          return new Agent(options)
+        }),
         (agent) => Effect.promise(() => agent.destroy())
       ),
       (agent) => make(agent)
@@ -100,19 +104,23 @@ class UndiciResponse extends Inspectable.Class implements HttpClientResponse.Htt
   readonly remoteAddress: Option.Option<string> = Option.none()
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: string
-  readonly headers: Headers.Headers
+  #headers: Headers.Headers | undefined
   readonly #exchange: Exchange
 
   constructor(request: HttpClientRequest.HttpClientRequest, url: string, exchange: Exchange) {
     super()
     this.request = request
     this.url = url
-    this.headers = Headers.fromInput(exchange.headers as Headers.Input)
     this.#exchange = exchange
   }
 
   get status(): number {
     return this.#exchange.status
+  }
+
+  /** No property of its own: those are what Node prints of an error that holds a reply and that nobody catches. */
+  get headers(): Headers.Headers {
+    return this.#headers ??= Headers.fromInput(this.#exchange.headers as Headers.Input)
   }
 
   get cookies(): Cookies.Cookies {

@@ -12,7 +12,7 @@ import { Conflict } from "../errors/Conflict.ts"
 import { NotFound } from "../errors/NotFound.ts"
 import type { ApiKey } from "../schema/ApiKey.ts"
 import type { Listing } from "../schema/Listing.ts"
-import { ApiKeyItemWire, ApiKeyName, CreateApiKeyReply, toApiKey } from "../schema/wire/ApiKeys.ts"
+import { ApiKeyItemRead, ApiKeyName, CreateApiKeyReply, toApiKey } from "../schema/wire/ApiKeys.ts"
 import { decodeListing } from "../schema/wire/Listing.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader } from "./internal/Input.ts"
@@ -131,7 +131,7 @@ const revoke = (transport: Transport["Service"], operation: string, name: string
 const readCreateName = reader("ApiKeys.create", ApiKeyName, "name")
 const readRevokeName = reader("ApiKeys.revoke", ApiKeyName, "name")
 const decodeCreated = decodeWith(CreateApiKeyReply)
-const decodeList = decodeListing(undefined, ApiKeyItemWire, {
+const decodeList = decodeListing(undefined, ApiKeyItemRead, {
   toDomain: toApiKey,
   idOf: (raw) => (raw as { name?: unknown } | null)?.name
 })

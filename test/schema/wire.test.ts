@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { snakeKeys } from "../../src/schema/internal/snakeKeys.ts"
 import { parseErrorBody, reasonLimit } from "../../src/schema/wire/ErrorBody.ts"
-import { AvailableExecutorWire, ExecutorsReply, toExecutor } from "../../src/schema/wire/Executors.ts"
+import { AvailableExecutorRead, ExecutorsReply, toExecutor } from "../../src/schema/wire/Executors.ts"
 import { decodeListing } from "../../src/schema/wire/Listing.ts"
-import { fromRentalItem, RentalItemWire, RentalReply, StartRentalReply } from "../../src/schema/wire/Rentals.ts"
+import { fromRentalItem, RentalItemRead, RentalReply, StartRentalReply } from "../../src/schema/wire/Rentals.ts"
 
 /** The reply of `GET /executors` as the service writes it. */
 const executors = {
@@ -58,7 +58,7 @@ describe("the wire schemas", () => {
     assert.notProperty(Schema.encodeSync(RentalReply)({ rentalId: "r", status: "active" }), "ssh_credentials")
     const location = (text: unknown) =>
       toExecutor(
-        Schema.decodeUnknownSync(Schema.toEncoded(AvailableExecutorWire))({
+        Schema.decodeUnknownSync(AvailableExecutorRead)({
           executor: { ...executors.available_executors[0]?.executor, location: text }
         })
       ).location
@@ -74,7 +74,7 @@ describe("the wire schemas", () => {
   })
 
   it("report a bad item beside the good ones", () => {
-    const decode = decodeListing("rentals", RentalItemWire, {
+    const decode = decodeListing("rentals", RentalItemRead, {
       toDomain: (wire) => wire.rental_id,
       idOf: (raw) => (raw as { rental_id?: unknown } | null)?.rental_id
     })

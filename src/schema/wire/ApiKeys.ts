@@ -31,8 +31,11 @@ export const ApiKeyItemWire = snakeKeys(Schema.Struct({
   lastUsedAt: maybe(Schema.String)
 }))
 
+/** The same item as it is read. */
+export const ApiKeyItemRead = Schema.toEncoded(ApiKeyItemWire)
+
 /** What people hold of an item of `GET /api-keys`. */
-export const toApiKey = (wire: typeof ApiKeyItemWire.Encoded): ApiKey => ({
+export const toApiKey = (wire: typeof ApiKeyItemRead.Type): ApiKey => ({
   name: wire.name,
   keyId: wire.kid,
   createdAt: wire.created_at,

@@ -20,13 +20,12 @@ export interface ItemReader<Wire, A> {
  * Reads a list item by item, so that one that cannot be understood is reported beside the good ones instead of costing
  * them. `key` is where the reply has its items; `undefined` for a reply that is a bare array.
  */
-export const decodeListing = <S extends Schema.Constraint, A>(
+export const decodeListing = <S extends Schema.ConstraintDecoder<unknown, never>, A>(
   key: string | undefined,
   item: S,
-  { idOf, toDomain }: ItemReader<S["Encoded"], A>
+  { idOf, toDomain }: ItemReader<S["Type"], A>
 ): (body: unknown) => Result.Result<Listing<A>, string> => {
-  // Only checked, as it travels, and not renamed by the schema, which would take six times as long.
-  const decode = Schema.decodeUnknownResult(Schema.toEncoded(item))
+  const decode = Schema.decodeUnknownResult(item)
   return (body) => {
     const reply = Predicate.isObject(body) ? body : {}
     const raw = key === undefined ? body : reply[key]

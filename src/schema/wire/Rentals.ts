@@ -99,6 +99,9 @@ export const RentalReply = snakeKeys(Schema.Struct({
   updatedAt: maybe(Schema.String)
 }))
 
+/** The same reply as it is read. */
+export const RentalReplyRead = Schema.toEncoded(RentalReply)
+
 /** An item of `GET /rentals`. */
 export const RentalItemWire = snakeKeys(Schema.Struct({
   rentalId: Id,
@@ -114,6 +117,9 @@ export const RentalItemWire = snakeKeys(Schema.Struct({
   location: maybe(Schema.String),
   networkSpeed: maybe(NetworkSpeedWire)
 }))
+
+/** The same item as it is read. */
+export const RentalItemRead = Schema.toEncoded(RentalItemWire)
 
 /** The reply of `GET /rentals`. */
 export const RentalsReply = snakeKeys(Schema.Struct({
@@ -219,7 +225,7 @@ const unique = <Port extends { readonly containerPort: number; readonly hostPort
 ]
 
 /** What people hold of one deployment that was asked for. */
-export const fromRentalReply = (wire: typeof RentalReply.Encoded): Deployment => ({
+export const fromRentalReply = (wire: typeof RentalReplyRead.Type): Deployment => ({
   id: wire.rental_id,
   status: DeploymentStatus.fromWire(wire.status),
   executorId: wire.executor?.id,
@@ -236,7 +242,7 @@ export const fromRentalReply = (wire: typeof RentalReply.Encoded): Deployment =>
 })
 
 /** What people hold of one deployment in a list. */
-export const fromRentalItem = (wire: typeof RentalItemWire.Encoded): Deployment => ({
+export const fromRentalItem = (wire: typeof RentalItemRead.Type): Deployment => ({
   id: wire.rental_id,
   status: DeploymentStatus.fromWire(wire.state),
   executorId: wire.executor_id ?? undefined,

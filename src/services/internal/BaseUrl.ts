@@ -8,17 +8,17 @@ export const defaultBaseUrl = "https://api.basilica.ai"
  * Reads a base URL: https, or http to this machine alone, without a user name, a query or a fragment. A path stays as a
  * prefix. `field` is the name of the option for the error.
  */
-export const parse = (text: string, field = "baseUrl"): Result.Result<string, ConfigurationError> => {
+export const parse = (text: unknown, field = "baseUrl"): Result.Result<string, ConfigurationError> => {
   const problem = problemOf(text)
   return problem === undefined
-    ? Result.succeed(new URL(text).href.replace(/\/+$/, ""))
+    ? Result.succeed(new URL(String(text)).href.replace(/\/+$/, ""))
     : Result.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field, problem }] }))
 }
 
 const allowed = "allowed: a URL with https://, or with http:// to localhost, 127.0.0.0/8 or [::1] alone"
 
-const problemOf = (text: string): string | undefined => {
-  if (!/^https?:\/\//i.test(text.trim())) return `does not begin with https://; ${allowed}`
+const problemOf = (text: unknown): string | undefined => {
+  if (typeof text !== "string" || !/^https?:\/\//i.test(text.trim())) return `does not begin with https://; ${allowed}`
   if (!URL.canParse(text)) return `is not a URL; ${allowed}`
   const { hash, hostname, password, protocol, search, username } = new URL(text)
   if (protocol === "http:" && !isLoopback(hostname)) return `is not encrypted; ${allowed}`

@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Sse from "effect/encoding/Sse"
+import { joined } from "./joined.ts"
 
 /** The longest event and the longest line that are read, in bytes. The service's own are below 25 KiB. */
 export const maxEventBytes = 1024 * 1024
@@ -127,13 +128,7 @@ export class EventReader {
 
   #takeBegun(bytes: Uint8Array): Uint8Array {
     if (this.#begunBytes === 0) return bytes
-    const all = new Uint8Array(this.#begunBytes + bytes.length)
-    let offset = 0
-    for (const part of this.#begun) {
-      all.set(part, offset)
-      offset += part.length
-    }
-    all.set(bytes, offset)
+    const all = joined([...this.#begun, bytes])
     this.#begun = []
     this.#begunBytes = 0
     return all
@@ -238,15 +233,4 @@ const endOfLine = (bytes: Uint8Array, from: number): number => {
   const line = bytes.subarray(0, end === -1 ? bytes.length : end)
   const earlier = line.indexOf(cr, near)
   return earlier === -1 ? line.length : earlier
-}
-
-/** Several pieces as one. */
-export const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
-  let offset = 0
-  for (const part of parts) {
-    all.set(part, offset)
-    offset += part.length
-  }
-  return all
 }

@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import { NotFound } from "../../errors/NotFound.ts"
 import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentStatus } from "../../schema/DeploymentStatus.ts"
@@ -13,8 +12,8 @@ import { decodeListing } from "../../schema/wire/Listing.ts"
 import {
   fromRentalItem,
   fromRentalReply,
-  RentalItemWire,
-  RentalReply,
+  RentalItemRead,
+  RentalReplyRead,
   rentalsQuery
 } from "../../schema/wire/Rentals.ts"
 import { type CallError, decodeWith, type OnRefusal, type Transport } from "../Transport.ts"
@@ -39,7 +38,7 @@ export const getRental = (
     onRefusal: notFound(id)
   })
 
-const decodeReply = decodeWith(Schema.toEncoded(RentalReply))
+const decodeReply = decodeWith(RentalReplyRead)
 const decodeRental = (body: unknown) => Result.map(decodeReply(body), fromRentalReply)
 
 /** `GET /rentals`. */
@@ -60,7 +59,7 @@ export const listRentals = (
     (listing) => warnOfInvalid(operation, listing)
   )
 
-const decodeRentals = decodeListing("rentals", RentalItemWire, {
+const decodeRentals = decodeListing("rentals", RentalItemRead, {
   toDomain: fromRentalItem,
   idOf: (raw) => (raw as { rental_id?: unknown } | null)?.rental_id
 })

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { Executor } from "../../schema/Executor.ts"
 import type { ExecutorFilters } from "../../schema/ExecutorFilters.ts"
 import type { Listing } from "../../schema/Listing.ts"
-import { AvailableExecutorWire, executorsQuery, toExecutor } from "../../schema/wire/Executors.ts"
+import { AvailableExecutorRead, executorsQuery, toExecutor } from "../../schema/wire/Executors.ts"
 import { decodeListing } from "../../schema/wire/Listing.ts"
 import type { CallError, Transport } from "../Transport.ts"
 import { warnOfInvalid } from "./warnOfInvalid.ts"
@@ -25,7 +25,7 @@ export const listExecutors = (
     (listing) => warnOfInvalid(operation, listing)
   )
 
-const decode = decodeListing("available_executors", AvailableExecutorWire, {
+const decode = decodeListing("available_executors", AvailableExecutorRead, {
   toDomain: toExecutor,
   idOf: (raw) => (raw as { executor?: { id?: unknown } } | null)?.executor?.id
 })
