@@ -7,12 +7,16 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as Pull from "effect/Pull"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { NetworkError } from "../errors/NetworkError.ts"
 import type { CallOptions } from "./CallOptions.ts"
+
+/** One who waits for the next element. */
+interface Waiting<A> {
+  readonly resolve: (result: IteratorResult<A, undefined>) => void
+  readonly reject: (error: unknown) => void
+}
 
 /** Runs effects that need `R` on one runtime. */
 export class Runner<R> {
@@ -48,79 +52,85 @@ export class Runner<R> {
 
   /** Iterates a stream. Leaving the loop closes its connection, also while it waits for the next element. */
   iterate<A, E>(stream: Stream.Stream<A, E, R>, { signal }: CallOptions = {}): AsyncIterableIterator<A, undefined> {
-    const scope = Scope.makeUnsafe()
-    const opened = Effect.runSync(Effect.cached(Scope.provide(Stream.toPull(stream), scope)))
-    const next = Pull.matchEffect(Effect.flatten(opened), {
-      onSuccess: (batch) => Effect.succeed<ReadonlyArray<A> | undefined>(batch),
-      onFailure: (cause) => Effect.failCause(cause),
-      onDone: () => Effect.undefined
-    })
-
     let batch: ReadonlyArray<A> = []
     let index = 0
+    /** Lets the stream go on; it waits while there is a batch. */
+    let goOn: (() => void) | undefined
+    let fiber: Fiber.Fiber<void, E | ConfigurationError> | undefined
+    /** Those who wait for an element, first come first served. */
+    const waiting: Array<Waiting<A>> = []
     let ended = false
     /** Why it ended before its time: thrown once, so that nobody takes it for the end. */
     let failure: { readonly error: unknown } | undefined
-    let waiting: Fiber.Fiber<ReadonlyArray<A> | undefined, E | ConfigurationError> | undefined
-    let queue: Promise<unknown> = Promise.resolve()
 
-    const finish = async (reason?: { readonly error: unknown }) => {
+    /** Gives those who wait what there is, and asks for more where that is not enough. */
+    const serve = () => {
+      while (index < batch.length) {
+        const first = waiting.shift()
+        if (first === undefined) return
+        first.resolve({ done: false, value: batch[index++] as A })
+      }
+      if (!ended) {
+        if (waiting.length > 0) goOn?.()
+        return
+      }
+      for (const { reject, resolve } of waiting.splice(0)) {
+        if (failure === undefined) {
+          resolve({ done: true, value: undefined })
+        } else {
+          reject(failure.error)
+          failure = undefined
+        }
+      }
+    }
+    const hand = (elements: ReadonlyArray<A>) =>
+      Effect.callback<void>((resume) => {
+        batch = elements
+        index = 0
+        goOn = () => {
+          goOn = undefined
+          resume(Effect.void)
+        }
+        serve()
+      })
+    const end = (reason?: { readonly error: unknown }) => {
       if (ended) return
       ended = true
       failure = reason
       batch = []
-      index = 0
       signal?.removeEventListener("abort", abort)
       this.#open.delete(close)
-      if (waiting !== undefined) {
-        waiting.interruptUnsafe()
-        await exitOf(waiting)
-      }
-      await exitOf(Effect.runFork(Scope.close(scope, Exit.void)))
+    }
+    const finish = async (reason?: { readonly error: unknown }) => {
+      end(reason)
+      fiber?.interruptUnsafe()
+      if (fiber !== undefined) await exitOf(fiber)
+      serve()
     }
     const abort = () => finish({ error: signal?.reason })
     const close = () => finish({ error: closed })
 
-    const advance = async (): Promise<IteratorResult<A, undefined>> => {
-      while (!ended && index >= batch.length) {
-        waiting = this.#fork(next)
-        const exit = await exitOf(waiting)
-        waiting = undefined
-        if (ended) break
-        if (Exit.isFailure(exit)) await finish({ error: this.#errorOf(exit.cause, signal) })
-        else if (exit.value === undefined) await finish()
-        else {
-          batch = exit.value
-          index = 0
-        }
-      }
-      if (failure !== undefined) {
-        const { error } = failure
-        failure = undefined
-        throw error
-      }
-      return index < batch.length ? { done: false, value: batch[index++] as A } : { done: true, value: undefined }
-    }
-
-    let begun = false
     /** Nothing is held for an iterator that nobody iterates. */
     const begin = () => {
-      if (begun || ended) return
-      begun = true
-      if (signal?.aborted === true) void abort()
-      else if (this.#closed !== undefined) void close()
-      else {
-        this.#open.add(close)
-        signal?.addEventListener("abort", abort, { once: true })
-      }
+      if (fiber !== undefined || ended) return
+      if (signal?.aborted === true) return end({ error: signal.reason })
+      if (this.#closed !== undefined) return end({ error: closed })
+      this.#open.add(close)
+      signal?.addEventListener("abort", abort, { once: true })
+      fiber = this.#runtime.runFork(Stream.runForEachArray(stream, hand))
+      fiber.addObserver((exit) => {
+        end(Exit.isSuccess(exit) ? undefined : { error: this.#errorOf(exit.cause, signal) })
+        serve()
+      })
     }
     return {
       next: () => {
         if (index < batch.length) return Promise.resolve({ done: false, value: batch[index++] as A })
-        begin()
-        const result = queue.then(advance)
-        queue = result.catch(() => undefined)
-        return result
+        return new Promise((resolve, reject) => {
+          waiting.push({ resolve, reject })
+          begin()
+          serve()
+        })
       },
       return: async () => {
         await finish()

@@ -21,26 +21,20 @@ export interface EventHandler {
  */
 export class EventReader {
   readonly #handler: EventHandler
-  readonly #parser: Sse.Parser
-  // The parser drops the byte order mark itself; a decoder that drops one too would let a second one slip through.
-  readonly #streaming = new TextDecoder("utf-8", { ignoreBOM: true })
-  readonly #whole = new TextDecoder("utf-8", { ignoreBOM: true })
+  /** Made when they are needed first: most logs never need them, and there may be thousands. */
+  #parser: Sse.Parser | undefined
+  #streaming: TextDecoder | undefined
   readonly #limits = new Limits()
   /** The beginning of an event that the fast way has not seen the end of. */
   #begun: Array<Uint8Array> = []
   #begunBytes = 0
   /** Whether nothing was read yet: a byte order mark may come. */
   #first = true
-  #parserStarted = false
   /** Whether the parser stands between two events. */
   #between = true
 
   constructor(handler: EventHandler) {
     this.#handler = handler
-    this.#parser = Sse.makeParser((event) => {
-      if (event._tag === "Event") handler.onData(event.data, 0, event.data.length)
-      else handler.onRetry(Duration.toMillis(event.duration))
-    }, { maxEventSize: Number.MAX_SAFE_INTEGER })
   }
 
   /** Whether what was read ends inside an event: the standard drops it, so whoever reads on must not take it for an end. */
@@ -94,14 +88,13 @@ export class EventReader {
 
   /** Reads whole events. */
   #readWhole(bytes: Uint8Array): void {
-    const text = this.#whole.decode(bytes)
+    const text = decoder.decode(bytes)
     let at = 0
     while (at < text.length) {
       const lineEnd = text.startsWith("data:", at) ? text.indexOf("\n", at) : -1
       if (lineEnd === -1 || text.charCodeAt(lineEnd + 1) !== lf) {
         // It ends with an empty line and is within the limits, so the parser stands between two events behind it.
-        this.#startParser(this.#first && at === 0)
-        this.#parser.feed(text.slice(at))
+        this.#parserFrom(this.#first && at === 0).feed(text.slice(at))
         break
       }
       this.#handler.onData(text, text.charCodeAt(at + 5) === space ? at + 6 : at + 5, lineEnd)
@@ -112,18 +105,25 @@ export class EventReader {
   }
 
   #general(bytes: Uint8Array): boolean {
-    this.#startParser(this.#first)
+    const parser = this.#parserFrom(this.#first)
     this.#first = false
     const kept = this.#limits.check(bytes)
-    this.#parser.feed(this.#streaming.decode(kept, { stream: true }))
+    this.#streaming ??= new TextDecoder("utf-8", keepMark)
+    parser.feed(this.#streaming.decode(kept, { stream: true }))
     this.#between = this.#limits.between
     return !this.#limits.exceeded
   }
 
-  /** It takes a byte order mark off the first text it gets, which may not be the beginning. */
-  #startParser(atBeginning: boolean): void {
-    if (!this.#parserStarted && !atBeginning) this.#parser.feed("\n")
-    this.#parserStarted = true
+  /** Effect's parser. It takes a byte order mark off the first text it gets, which may not be the beginning. */
+  #parserFrom(atBeginning: boolean): Sse.Parser {
+    if (this.#parser !== undefined) return this.#parser
+    const { onData, onRetry } = this.#handler
+    const parser = Sse.makeParser((event) => {
+      if (event._tag === "Event") onData(event.data, 0, event.data.length)
+      else onRetry(Duration.toMillis(event.duration))
+    }, { maxEventSize: Number.MAX_SAFE_INTEGER })
+    if (!atBeginning) parser.feed("\n")
+    return this.#parser = parser
   }
 
   #takeBegun(bytes: Uint8Array): Uint8Array {
@@ -141,6 +141,10 @@ export class EventReader {
     return at > 0 || (at === 0 && this.#begun.at(-1)?.at(-1) === lf) ? at + 1 : 0
   }
 }
+
+// The parser drops the byte order mark itself; a decoder that drops one too would let a second one slip through.
+const keepMark = { ignoreBOM: true }
+const decoder = new TextDecoder("utf-8", keepMark)
 
 const lf = 10
 const cr = 13

@@ -217,6 +217,20 @@ describe("EventReader", () => {
     }
   })
 
+  it("holds on to nothing of the events that it has read", async () => {
+    const reader = new EventReader({ onData: () => {}, onRetry: () => {} })
+    const chunks = Array.from({ length: 100 }, (_, index) => {
+      const chunk = encoder.encode(`data:{"line":${index}}\n\n`)
+      reader.feed(chunk)
+      return new WeakRef(chunk.buffer)
+    })
+    // What a weak reference was made of lives until the end of the turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    collect()
+    assert.isAtMost(chunks.filter((chunk) => chunk.deref() !== undefined).length, 1)
+    assert.isFalse(reader.unfinished)
+  })
+
   it("stops at a line without end long before memory does", () => {
     const chunk = new Uint8Array(65_536).fill(120)
     for (const beginning of ["data:", "x", "data:1\n\ndata:", "data:\r\ndata:"]) {
