@@ -195,6 +195,7 @@ class Limits {
           this.#marked++
           continue
         }
+        this.#lineBytes += this.#marked
         this.#marked = mark.length
       }
       if (byte === lf && this.#afterCr) {

@@ -159,7 +159,11 @@ describe("EventReader", () => {
       10,
       10
     )
-    for (let at = 0; at <= bytes.length; at++) assert.deepStrictEqual(readAll(cutAt(bytes, at)), standard(bytes))
+    // What begins as a byte order mark does, and is none, is the beginning of a line.
+    const noMark = Uint8Array.of(0xef, 0xbb, 13, 10)
+    for (const body of [bytes, noMark]) {
+      for (let at = 0; at <= body.length; at++) assert.deepStrictEqual(readAll(cutAt(body, at)), standard(body))
+    }
   })
 
   const inputs = size(100_000, 1_000_000)
