@@ -13,8 +13,8 @@ import * as Peers from "./Peers.ts"
 import * as Sdk from "./Sdk.ts"
 import { list, report, type Row } from "./Table.ts"
 
-const small = 384
-const lists = 15
+const small = 640
+const lists = 100
 const tasks = new Map([["sequential", small], ["64 at once", small], ["executors", lists * 100]])
 
 /** The part of the replies that is looked at. */
@@ -160,7 +160,7 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
     url: server.url,
     names,
     tasks,
-    rounds: Contest.isShort ? 2 : 9
+    rounds: Contest.isShort ? 4 : 9
   })
   server.process.kill()
   return Contest.keys(marks).flatMap((task) => {

@@ -14,6 +14,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -58,6 +59,7 @@ const make = (agent: Agent): HttpClient.HttpClient => {
         if (progress !== undefined) progress.phase = "headers"
       })
       signal?.addEventListener("abort", exchange.abandon)
+      if (progress !== undefined) progress.abandon = exchange.abandon
       const options: Dispatcher.DispatchOptions = {
         origin: url.origin,
         path: url.pathname + url.search,
@@ -65,8 +67,11 @@ const make = (agent: Agent): HttpClient.HttpClient => {
         headers: request.headers,
         body: bytes(request.body)
       }
-      const failed = (cause: unknown) =>
-        new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+      const failed = (cause: unknown) => {
+        // What came in the place of a reply may be anything, and Node prints every property of an error.
+        if (Predicate.hasProperty(cause, "data")) Reflect.deleteProperty(cause, "data")
+        return new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+      }
       return Effect.try({ try: () => agent.dispatch(options, exchange), catch: failed }).pipe(
         Effect.andThen(Effect.mapError(exchange.head, failed)),
         Effect.map(() => new UndiciResponse(request, url.href, exchange))

@@ -134,6 +134,7 @@ export class Runner<R> {
       },
       return: async () => {
         await finish()
+        failure = undefined
         return { done: true, value: undefined }
       },
       [Symbol.asyncIterator]() {

@@ -304,31 +304,27 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     return yield* own === undefined ? Effect.fail(general(refusal, changes(call))) : Effect.fromResult(own)
   })
 
-  const attempt = <A, E extends Tagged, E2 extends Tagged, E3>(
+  const attempt = Effect.fnUntraced(function*<A, E extends Tagged, E2 extends Tagged, E3>(
     call: Call<A, E>,
     { mayHaveRun, progress }: Attempt,
     sender: Sender<E2>,
     general: (refusal: Refusal, changes: boolean) => E3
-  ) => {
-    let response: HttpClientResponse.HttpClientResponse | undefined
-    const reading = Effect.gen(function*() {
-      response = yield* head(call, progress, sender)
-      progress.phase = "body"
-      if (response.status < 200 || response.status >= 300) return yield* refuse(call, response, mayHaveRun, general)
-      const text = yield* readBody(call, response, maxBodyBytes)
-      const value = Result.flatMap(parseJson(text), call.decode)
-      return Result.isSuccess(value) ? value.success : yield* Effect.fail(
-        new InvalidResponse({
-          operation: call.operation,
-          reason: withoutTokenOf(response)(value.failure),
-          status: response.status,
-          outcome: changes(call) ? "done" : "none",
-          requestId: readRequestId(response)
-        })
-      )
-    })
-    return Effect.onInterrupt(reading, () => response === undefined ? Effect.void : discard(response))
-  }
+  ) {
+    const response = yield* head(call, progress, sender)
+    progress.phase = "body"
+    if (response.status < 200 || response.status >= 300) return yield* refuse(call, response, mayHaveRun, general)
+    const text = yield* readBody(call, response, maxBodyBytes)
+    const value = Result.flatMap(parseJson(text), call.decode)
+    return Result.isSuccess(value) ? value.success : yield* Effect.fail(
+      new InvalidResponse({
+        operation: call.operation,
+        reason: withoutTokenOf(response)(value.failure),
+        status: response.status,
+        outcome: changes(call) ? "done" : "none",
+        requestId: readRequestId(response)
+      })
+    )
+  })
 
   /** Attempts and retries under one deadline. */
   const limited = <A, E extends Tagged, R>(
@@ -343,7 +339,8 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       let lastCost = 0
       const one = Effect.suspend(() => {
         attempts++
-        const run = once({ progress, mayHaveRun })
+        // Whoever fails or goes away between the head of a reply and its body leaves it to nobody.
+        const run = Effect.onError(once({ progress, mayHaveRun }), () => Effect.sync(() => progress.abandon?.()))
         return attempts === 1 ? run : Effect.andThen(Metrics.countRetry(call.operation), run)
       })
       const again = (error: E) => {

@@ -77,6 +77,14 @@ describe("a lock between programs", () => {
       })
   )
 
+  onItsTime("is not waited for for ever where its place is a link to nowhere", () =>
+    Effect.gen(function*() {
+      const path = yield* lockPath
+      Files.symlinkSync(`${path}-nowhere`, path)
+      const error = yield* Effect.flip(withLock(path, { ...quick, wait: 0 })(Effect.void))
+      assert.strictEqual(error._tag, "LockBusy")
+    }))
+
   onItsTime("is kept by its heartbeat for longer than a silent one would be", () =>
     Effect.gen(function*() {
       const path = yield* lockPath

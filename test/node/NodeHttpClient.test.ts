@@ -2,11 +2,13 @@ import * as Chosen from "#http-client"
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, Deployments, Executors, Transport } from "basilica-sdk"
 import { NodeHttpClient } from "basilica-sdk/node"
-import { Effect, Layer, Result } from "effect"
-import { FetchHttpClient } from "effect/http"
+import { Effect, Fiber, Layer, Result } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
+import { type AddressInfo, createServer, type Server } from "node:net"
+import { inspect } from "node:util"
 import { Agent, setGlobalDispatcher } from "undici"
 import { atOnce, onItsTime } from "../support/client.ts"
-import { json, scriptedServer, started } from "../support/ScriptedServer.ts"
+import { json, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
 
 const config = { executorId: "e", image: "ubuntu", noSsh: true }
 const noRentals = { rentals: [], total_count: 0 }
@@ -95,4 +97,90 @@ describe("the transport on Node", () => {
       assert.match(deployment.id, /^rental-/)
       assert.include(server.received[0]?.headers["user-agent"] ?? "", "node")
     }))
+
+  /** The services over this transport, with something that happens between the head of each reply and its body. */
+  const tapped = <E>(url: string, between: Effect.Effect<void, E>) =>
+    Layer.provide(
+      Basilica.layerHttpClient({ baseUrl: url, token: "t", retry: atOnce }),
+      Layer.provide(
+        Layer.effect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, HttpClient.transformResponse(Effect.tap(() => Effect.orDie(between))))
+        ),
+        NodeHttpClient.layer
+      )
+    )
+
+  it.live("reads a reply to its end, though it came long before it is read", () =>
+    Effect.gen(function*() {
+      for (const items of [1000, 1300, 1800]) {
+        for (const headers of [{}, { "transfer-encoding": "chunked" }]) {
+          let sent = () => {}
+          const whole = new Promise<void>((resolve) => sent = resolve)
+          const server = yield* scriptedServer((response) => {
+            response.once("finish", sent)
+            json(response, 200, { rentals: Array(items).fill(rentalItem("Active")), total_count: items }, headers)
+          })
+          const arrived = Effect.promise(async () => {
+            await whole
+            for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+          })
+          const listing = yield* Deployments.use((deployments) => deployments.list()).pipe(
+            Effect.provide(tapped(server.url, arrived))
+          )
+          assert.lengthOf(listing.items, items)
+        }
+      }
+    }))
+
+  it.live("lets a reply go whose reader fails, or goes away, before it has begun to read", () =>
+    Effect.gen(function*() {
+      let closed = 0
+      const server = yield* scriptedServer((response) => {
+        response.once("close", () => closed++)
+        response.writeHead(200, { "content-type": "application/json" })
+        response.write("[")
+      })
+      const list = Deployments.use((deployments) => deployments.list())
+      const until = (count: number): Effect.Effect<void> =>
+        Effect.suspend(() => closed >= count ? Effect.void : Effect.andThen(Effect.sleep("5 millis"), until(count)))
+      const client = yield* Layer.build(tapped(server.url, Effect.die("the reader failed")))
+      yield* Effect.exit(Effect.provide(list, client))
+      yield* until(1)
+      let headCame = () => {}
+      const head = new Promise<void>((resolve) => headCame = resolve)
+      const waiting = yield* Layer.build(
+        tapped(server.url, Effect.andThen(Effect.sync(() => headCame()), Effect.never))
+      )
+      const fiber = yield* Effect.forkChild(Effect.provide(list, waiting))
+      yield* Effect.promise(() => head)
+      yield* Fiber.interrupt(fiber)
+      yield* until(2)
+    }))
+
+  it.live("keeps nothing of what came in the place of a reply in an error of the client for other calls", () =>
+    Effect.gen(function*() {
+      const server = yield* rawServer("HELLO canary-body\r\n\r\n")
+      const error = yield* Transport.use((transport) => transport.client.get("/x")).pipe(
+        Effect.provide(Basilica.layer({ baseUrl: server, token: "t" })),
+        Effect.flip
+      )
+      assert.notInclude(inspect(error, { depth: Infinity, showHidden: true }), "canary")
+    }))
 })
+
+/** Answers each connection with these bytes. */
+const rawServer = (bytes: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<Server>((resume) => {
+        const server = createServer((socket) => {
+          socket.on("error", () => {})
+          socket.once("data", () => socket.end(bytes))
+        })
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    ),
+    (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  )

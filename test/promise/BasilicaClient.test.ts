@@ -317,6 +317,16 @@ describe("BasilicaClient.deployments.logs", () => {
     assert.deepEqual(results.map(({ value }) => value?.message), ["a", "b", undefined, undefined])
   })
 
+  it("is at its end after return, whatever came before it", async () => {
+    const { basilica } = await start(endlessLog)
+    const controller = new AbortController()
+    const logs = basilica.deployments.logs(rentalId, { follow: true, signal: controller.signal })
+    await logs.next()
+    controller.abort()
+    await logs.return?.()
+    assert.deepEqual(await logs.next(), { done: true, value: undefined })
+  })
+
   it("ends a thousand readers that wait, by return, by signal and by close", async () => {
     const { basilica, server } = await start(endlessLog)
     const controller = new AbortController()

@@ -83,29 +83,33 @@ export class Exchange implements Dispatcher.DispatchHandler {
   })
 
   /** The next bytes of the body. Waiting for them can be given up, and taken up again. */
-  readonly pull: Pull.Pull<Chunks, Error> = Effect.suspend((): Pull.Pull<Chunks, Error> => {
-    const chunks = this.#take()
-    if (Arr.isReadonlyArrayNonEmpty(chunks)) return Effect.succeed(chunks)
-    return this.#end === undefined ? Effect.flatMap(this.#change(nothing), () => this.pull) : this.#ending
-  })
+  readonly pull: Pull.Pull<Chunks, Error> = Effect.filterOrElse(
+    this.#next(nothing),
+    (chunks) => chunks !== undefined,
+    () => Cause.done()
+  )
 
   /** Hands out the whole body, chunk by chunk; the request is given up where one is not taken, or nobody waits any more. */
   eachChunk(take: (chunk: Uint8Array) => boolean): Effect.Effect<void, Error> {
-    const rest: Effect.Effect<void, Error> = Effect.suspend(() => {
-      for (const chunk of this.#take()) {
-        if (take(chunk)) continue
-        this.abandon()
-        return Effect.void
-      }
-      if (this.#end === undefined) return Effect.flatMap(this.#change(this.abandon), () => rest)
-      return this.#end.error === undefined ? Effect.void : Effect.fail(this.#end.error)
+    const next = this.#next(this.abandon)
+    const rest: Effect.Effect<void, Error> = Effect.flatMap(next, (chunks) => {
+      if (chunks === undefined) return Effect.void
+      return chunks.every(take) ? rest : Effect.sync(this.abandon)
     })
     return rest
   }
 
-  get #ending(): Pull.Pull<never, Error> {
-    if (this.#abandoned) return Effect.fail(givenUp)
-    return this.#end?.error === undefined ? Cause.done() : Effect.fail(this.#end.error)
+  /** The next chunks; `undefined` where there are no more. */
+  #next(whenInterrupted: () => void): Effect.Effect<Chunks | undefined, Error> {
+    const next: Effect.Effect<Chunks | undefined, Error> = Effect.suspend(() => {
+      if (this.#abandoned) return Effect.fail(givenUp)
+      // First what has come: to take it lets the connection go on, which may bring more, and the end, at once.
+      const chunks = this.#take()
+      if (Arr.isReadonlyArrayNonEmpty(chunks)) return Effect.succeed(chunks)
+      if (this.#end === undefined) return Effect.flatMap(this.#change(whenInterrupted), () => next)
+      return this.#end.error === undefined ? Effect.undefined : Effect.fail(this.#end.error)
+    })
+    return next
   }
 
   #take(): Array<Uint8Array> {

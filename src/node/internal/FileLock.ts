@@ -114,17 +114,16 @@ const take = Effect.fnUntraced(function*(
       sight = seen
       sightedAt = now()
     }
-    if (sight !== undefined) {
-      const holder = read(sight.text)
-      const life = yield* Effect.promise(() => lifeOf(holder))
-      if (now() - sightedAt >= patience(life, times)) {
-        const taken = yield* attempt(() => takeOver(path, sight, times))
-        if (taken !== undefined) return keep(taken, times)
-      }
-      // Of one of whom nothing is known, it shows by the next touch whether it lives.
-      const wait = times.wait + (life === "lives" || beats ? 0 : 2 * times.stale)
-      if (now() - startedAt >= wait) return yield* Effect.fail(new LockBusy(holder?.pid))
+    const holder = sight === undefined ? undefined : read(sight.text)
+    const life = sight === undefined ? undefined : yield* Effect.promise(() => lifeOf(holder))
+    if (life !== undefined && now() - sightedAt >= patience(life, times)) {
+      const taken = yield* attempt(() => takeOver(path, sight, times))
+      if (taken !== undefined) return keep(taken, times)
     }
+    // Of one of whom nothing is known, it shows by the next touch whether it lives; and one that cannot be seen may be a
+    // lock that was just given back, or a link to nowhere.
+    const wait = times.wait + (life === "lives" || beats ? 0 : 2 * times.stale)
+    if (now() - startedAt >= wait) return yield* Effect.fail(new LockBusy(holder?.pid))
     yield* restore(Effect.promise((signal) => sleep(10 + 30 * Math.random(), undefined, { signal }).catch(() => {})))
   }
 })
@@ -200,7 +199,7 @@ const look = async (path: string): Promise<Sight | undefined> => {
 
 /**
  * Puts a new lock in the place of one that is stale. Of several who try, the one with the second lock does; it looks once
- * more before, and the place is never empty, so nobody else slips in.
+ * more before, at the stale lock and whether the second one is still its own, since it may have been stopped for long.
  */
 const takeOver = async (path: string, stale: Sight | undefined, times: LockTimes): Promise<Made | undefined> => {
   const guardPath = `${path}.takeover`
@@ -217,6 +216,7 @@ const takeOver = async (path: string, stale: Sight | undefined, times: LockTimes
     const candidate = await makeNew(candidatePath)
     if (candidate === undefined) return undefined
     try {
+      if ((await look(guardPath))?.text.includes(guard.id) !== true) throw new Error("It was taken away")
       await rename(candidatePath, path)
       return candidate
     } catch {

@@ -46,7 +46,7 @@ export class EventReader {
   feed(bytes: Uint8Array): boolean {
     let rest = bytes
     while (rest.length > 0) {
-      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes && !rest.includes(cr)) {
+      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes) {
         return this.#fast(rest)
       }
       if (this.#begunBytes > 0 && !this.#general(this.#takeBegun(rest.subarray(0, 0)))) return false
@@ -78,7 +78,7 @@ export class EventReader {
 
   /** Whether what was begun is still the one line that the service writes. Anything else may mean something already. */
   #isPlain(rest: Uint8Array): boolean {
-    if (this.#begun.at(-1)?.at(-1) === lf && rest.length > 0) return false
+    if ((this.#begun.at(-1)?.at(-1) === lf && rest.length > 0) || rest.includes(cr)) return false
     for (let at = this.#begunBytes; at < dataField.length && at - this.#begunBytes < rest.length; at++) {
       if (rest[at - this.#begunBytes] !== dataField[at]) return false
     }
@@ -89,9 +89,10 @@ export class EventReader {
   /** Reads whole events. */
   #readWhole(bytes: Uint8Array): void {
     const text = decoder.decode(bytes)
+    const isOurs = !text.includes("\r")
     let at = 0
     while (at < text.length) {
-      const lineEnd = text.startsWith("data:", at) ? text.indexOf("\n", at) : -1
+      const lineEnd = isOurs && text.startsWith("data:", at) ? text.indexOf("\n", at) : -1
       if (lineEnd === -1 || text.charCodeAt(lineEnd + 1) !== lf) {
         // It ends with an empty line and is within the limits, so the parser stands between two events behind it.
         this.#parserFrom(this.#first && at === 0).feed(text.slice(at))

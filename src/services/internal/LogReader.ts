@@ -65,10 +65,10 @@ export class LogReader {
   /** The lines of the next bytes that are not known yet. */
   read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<LogEntry> {
     this.#entries = []
-    // One event a write comes as many small pieces at once: decoded by itself, each would cost as much as its line.
-    const [first, ...others] = chunks
-    const bytes = first === undefined || others.length > 0 ? joined(chunks) : first
-    if (!this.#reader.feed(bytes)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
+    for (const bytes of areSmall(chunks) ? [joined(chunks)] : chunks) {
+      if (this.stop !== undefined) break
+      if (!this.#reader.feed(bytes)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
+    }
     return this.#entries
   }
 
@@ -166,3 +166,7 @@ export class LogReader {
     return new InvalidResponse({ operation: this.#options.operation, reason, status: 200, outcome: "none" })
   }
 }
+
+/** One event a write comes as many small pieces at once: decoded by itself, each would cost as much as its line. */
+const areSmall = (chunks: ReadonlyArray<Uint8Array>): boolean =>
+  chunks.length > 1 && chunks.reduce((bytes, chunk) => bytes + chunk.length, 0) / chunks.length < 4096

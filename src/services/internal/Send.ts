@@ -35,7 +35,7 @@ const silent = Context.make(HttpClient.TracerPropagationEnabled, false)
 /** Where no tracer listens, nothing is told to it: it is half of what a request costs. */
 const untraced = Context.add(silent, HttpClient.TracerDisabledWhen, () => true)
 
-/** Reads a whole body as text, counting what was decompressed. Fails with `"too large"` beyond the limit. */
+/** Reads a whole body as text, counting what was decompressed, if the transport does that. Fails with `"too large"` beyond the limit. */
 export const readText = (
   response: HttpClientResponse.HttpClientResponse,
   limit: number
