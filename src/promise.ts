@@ -257,9 +257,9 @@ export class BasilicaClient implements AsyncDisposable {
       waitUntilRunning: (id, { signal, ...wait } = {}) =>
         runner.run(Deployments.use((deployments) => deployments.waitUntilRunning(id, wait)), { signal }),
       logs: (id, { signal, ...log } = {}) =>
-        runner.iterate(Stream.unwrap(Deployments.useSync((deployments) => deployments.logs(id, log))), { signal }),
+        runner.iterate(Deployments.useSync((deployments) => deployments.logs(id, log)), { signal }),
       watch: (id, { signal, ...watch } = {}) =>
-        runner.iterate(Stream.unwrap(Deployments.useSync((deployments) => deployments.watch(id, watch))), { signal })
+        runner.iterate(Deployments.useSync((deployments) => deployments.watch(id, watch)), { signal })
     }
     this.apiKeys = {
       create: async (name, call) => {
@@ -291,7 +291,7 @@ export class BasilicaClient implements AsyncDisposable {
       ),
       Stream.provide(this.#signInLayer)
     )
-    return this.#runner.iterate(steps, options)
+    return this.#runner.iterate(Effect.succeed(steps), options)
   }
 
   /**

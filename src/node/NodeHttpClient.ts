@@ -20,7 +20,7 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Agent, type Dispatcher } from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
-import { type DirectBody, eachChunk } from "../services/DirectBody.ts"
+import { bodyError, chunks, pull, type WithChunks } from "../services/ChunkSource.ts"
 import { compileSchemas } from "./internal/compileSchemas.ts"
 import { Exchange } from "./internal/Exchange.ts"
 
@@ -103,7 +103,7 @@ const bytes = (body: HttpBody.HttpBody): Uint8Array | string | null => {
   throw new TypeError(`A request body of kind ${body._tag} is not supported; send text, JSON or bytes.`)
 }
 
-class UndiciResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse, DirectBody {
+class UndiciResponse extends Inspectable.Class implements WithChunks {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly remoteAddress: Option.Option<string> = Option.none()
@@ -138,12 +138,12 @@ class UndiciResponse extends Inspectable.Class implements HttpClientResponse.Htt
     const exchange = this.#exchange
     return Stream.unwrap(Effect.as(
       Effect.addFinalizer(() => Effect.sync(exchange.abandon)),
-      Stream.mapError(Stream.fromPull(Effect.succeed(exchange.pull)), (cause) => this.#decodeError(cause))
+      Stream.mapError(Stream.fromPull(Effect.succeed(pull(exchange))), (cause) => bodyError(this, cause))
     ))
   }
 
-  [eachChunk](take: (chunk: Uint8Array) => boolean): Effect.Effect<void, HttpClientError.HttpClientError> {
-    return Effect.mapError(this.#exchange.eachChunk(take), (cause) => this.#decodeError(cause))
+  get [chunks](): Exchange {
+    return this.#exchange
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {
@@ -158,7 +158,7 @@ class UndiciResponse extends Inspectable.Class implements HttpClientResponse.Htt
     return Effect.flatMap(this.text, (text) =>
       Effect.try({
         try: () => text === "" ? null : JSON.parse(text) as Schema.Json,
-        catch: (cause) => this.#decodeError(cause)
+        catch: (cause) => bodyError(this, cause)
       }))
   }
 
@@ -167,11 +167,11 @@ class UndiciResponse extends Inspectable.Class implements HttpClientResponse.Htt
   }
 
   get formData(): Effect.Effect<never, HttpClientError.HttpClientError> {
-    return Effect.fail(this.#decodeError(new TypeError("Form data is not supported")))
+    return Effect.fail(bodyError(this, new TypeError("Form data is not supported")))
   }
 
   get upgrade(): Effect.Effect<never, HttpClientError.HttpClientError> {
-    return Effect.fail(this.#decodeError(new TypeError("Upgrades are not supported")))
+    return Effect.fail(bodyError(this, new TypeError("Upgrades are not supported")))
   }
 
   toJSON(): unknown {
@@ -180,11 +180,5 @@ class UndiciResponse extends Inspectable.Class implements HttpClientResponse.Htt
 
   pipe(): unknown {
     return pipeArguments(this, arguments)
-  }
-
-  #decodeError(cause: unknown): HttpClientError.HttpClientError {
-    return new HttpClientError.HttpClientError({
-      reason: new HttpClientError.DecodeError({ request: this.request, response: this, cause })
-    })
   }
 }

@@ -22,8 +22,13 @@ interface Waiting<A> {
 export class Runner<R> {
   readonly #runtime: ManagedRuntime.ManagedRuntime<R, ConfigurationError>
   readonly #running = new Set<Fiber.Fiber<unknown, unknown>>()
-  readonly #open = new Set<() => Promise<unknown>>()
+  readonly #open: Host<R>["open"] = new Set()
   #closed: Promise<void> | undefined
+  readonly #host: Host<R> = {
+    open: this.#open,
+    isClosed: () => this.#closed !== undefined,
+    fork: (effect) => this.#runtime.runFork(effect)
+  }
   /** What is done when this was closed. */
   readonly onClosed = new Set<() => void>()
 
@@ -40,107 +45,22 @@ export class Runner<R> {
     const exit = await exitOf(fiber)
     signal?.removeEventListener("abort", cancel)
     if (Exit.isSuccess(exit)) return exit.value
-    throw this.#errorOf(exit.cause, signal)
+    throw errorOf(exit.cause, signal)
   }
 
   /** Runs what needs nothing of the runtime, and may still run while it closes. */
   async finish<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
     const exit = await exitOf(Effect.runFork(effect))
     if (Exit.isSuccess(exit)) return exit.value
-    throw this.#errorOf(exit.cause, undefined)
+    throw errorOf(exit.cause, undefined)
   }
 
   /** Iterates a stream. Leaving the loop closes its connection, also while it waits for the next element. */
-  iterate<A, E>(stream: Stream.Stream<A, E, R>, { signal }: CallOptions = {}): AsyncIterableIterator<A, undefined> {
-    let batch: ReadonlyArray<A> = []
-    let index = 0
-    /** Lets the stream go on; it waits while there is a batch. */
-    let goOn: (() => void) | undefined
-    let fiber: Fiber.Fiber<void, E | ConfigurationError> | undefined
-    /** Those who wait for an element, first come first served. */
-    const waiting: Array<Waiting<A>> = []
-    let ended = false
-    /** Why it ended before its time: thrown once, so that nobody takes it for the end. */
-    let failure: { readonly error: unknown } | undefined
-
-    /** Gives those who wait what there is, and asks for more where that is not enough. */
-    const serve = () => {
-      while (index < batch.length) {
-        const first = waiting.shift()
-        if (first === undefined) return
-        first.resolve({ done: false, value: batch[index++] as A })
-      }
-      if (!ended) {
-        if (waiting.length > 0) goOn?.()
-        return
-      }
-      for (const { reject, resolve } of waiting.splice(0)) {
-        if (failure === undefined) {
-          resolve({ done: true, value: undefined })
-        } else {
-          reject(failure.error)
-          failure = undefined
-        }
-      }
-    }
-    const hand = (elements: ReadonlyArray<A>) =>
-      Effect.callback<void>((resume) => {
-        batch = elements
-        index = 0
-        goOn = () => {
-          goOn = undefined
-          resume(Effect.void)
-        }
-        serve()
-      })
-    const end = (reason?: { readonly error: unknown }) => {
-      if (ended) return
-      ended = true
-      failure = reason
-      batch = []
-      signal?.removeEventListener("abort", abort)
-      this.#open.delete(close)
-    }
-    const finish = async (reason?: { readonly error: unknown }) => {
-      end(reason)
-      fiber?.interruptUnsafe()
-      if (fiber !== undefined) await exitOf(fiber)
-      serve()
-    }
-    const abort = () => finish({ error: signal?.reason })
-    const close = () => finish({ error: closed })
-
-    /** Nothing is held for an iterator that nobody iterates. */
-    const begin = () => {
-      if (fiber !== undefined || ended) return
-      if (signal?.aborted === true) return end({ error: signal.reason })
-      if (this.#closed !== undefined) return end({ error: closed })
-      this.#open.add(close)
-      signal?.addEventListener("abort", abort, { once: true })
-      fiber = this.#runtime.runFork(Stream.runForEachArray(stream, hand))
-      fiber.addObserver((exit) => {
-        end(Exit.isSuccess(exit) ? undefined : { error: this.#errorOf(exit.cause, signal) })
-        serve()
-      })
-    }
-    return {
-      next: () => {
-        if (index < batch.length) return Promise.resolve({ done: false, value: batch[index++] as A })
-        return new Promise((resolve, reject) => {
-          waiting.push({ resolve, reject })
-          begin()
-          serve()
-        })
-      },
-      return: async () => {
-        await finish()
-        failure = undefined
-        return { done: true, value: undefined }
-      },
-      [Symbol.asyncIterator]() {
-        return this
-      }
-    }
+  iterate<A, E>(
+    stream: Effect.Effect<Stream.Stream<A, E, R>, never, R>,
+    { signal }: CallOptions = {}
+  ): AsyncIterableIterator<A, undefined> {
+    return new Iteration(this.#host, stream, signal)
   }
 
   /** Cancels what runs and releases everything. What was deployed and not waited for is stopped first. */
@@ -150,7 +70,7 @@ export class Runner<R> {
 
   async #close(): Promise<void> {
     for (const fiber of this.#running) fiber.interruptUnsafe()
-    await Promise.all([...[...this.#open].map((close) => close()), ...[...this.#running].map(exitOf)])
+    await Promise.all([...[...this.#open].map((iteration) => iteration.close()), ...[...this.#running].map(exitOf)])
     try {
       await this.#runtime.dispose()
     } finally {
@@ -165,12 +85,143 @@ export class Runner<R> {
     fiber.addObserver(() => this.#running.delete(fiber))
     return fiber
   }
+}
 
-  /** The very error of the effect; for an interruption, what caused it. */
-  #errorOf(cause: Cause.Cause<unknown>, signal: AbortSignal | undefined): unknown {
-    if (!Cause.hasInterruptsOnly(cause)) return Cause.squash(cause)
-    return signal?.aborted === true ? signal.reason : cutOff
+/** What an iteration needs of its runner. */
+interface Host<R> {
+  /** Those that run: the runner closes them. */
+  readonly open: Set<{ close(): Promise<void> }>
+  isClosed(): boolean
+  fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E | ConfigurationError>
+}
+
+/** A class, since thousands of logs may be iterated at once: what an iterator holds while it waits is these fields. */
+class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
+  readonly #host: Host<R>
+  readonly #stream: Effect.Effect<Stream.Stream<A, E, R>, never, R>
+  readonly #signal: AbortSignal | undefined
+  #batch: ReadonlyArray<A> = []
+  #index = 0
+  /** Lets the stream go on; it waits while there is a batch. */
+  #goOn: ((effect: Effect.Effect<void>) => void) | undefined
+  #fiber: Fiber.Fiber<void, E | ConfigurationError> | undefined
+  /** Those who wait for an element, first come first served. */
+  readonly #waiting: Array<Waiting<A>> = []
+  #ended = false
+  /** Why it ended before its time: thrown once, so that nobody takes it for the end. */
+  #failure: { readonly error: unknown } | undefined
+  #abort: (() => void) | undefined
+
+  constructor(
+    host: Host<R>,
+    stream: Effect.Effect<Stream.Stream<A, E, R>, never, R>,
+    signal: AbortSignal | undefined
+  ) {
+    this.#host = host
+    this.#stream = stream
+    this.#signal = signal
   }
+
+  next(): Promise<IteratorResult<A, undefined>> {
+    if (this.#index < this.#batch.length) {
+      return Promise.resolve({ done: false, value: this.#batch[this.#index++] as A })
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#begin()
+      this.#serve()
+    })
+  }
+
+  async return(): Promise<IteratorResult<A, undefined>> {
+    await this.#finish()
+    this.#failure = undefined
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  close(): Promise<void> {
+    return this.#finish({ error: closed })
+  }
+
+  /** Nothing is held for an iterator that nobody iterates. */
+  #begin(): void {
+    const signal = this.#signal
+    if (this.#fiber !== undefined || this.#ended) return
+    if (signal?.aborted === true) return this.#end({ error: signal.reason })
+    if (this.#host.isClosed()) return this.#end({ error: closed })
+    this.#host.open.add(this)
+    if (signal !== undefined) {
+      this.#abort = () => void this.#finish({ error: signal.reason })
+      signal.addEventListener("abort", this.#abort, { once: true })
+    }
+    const hand = (elements: ReadonlyArray<A>) => this.#hand(elements)
+    this.#fiber = this.#host.fork(Effect.flatMap(this.#stream, (stream) => Stream.runForEachArray(stream, hand)))
+    this.#fiber.addObserver((exit) => {
+      this.#end(Exit.isSuccess(exit) ? undefined : { error: errorOf(exit.cause, signal) })
+      this.#serve()
+    })
+  }
+
+  #hand(elements: ReadonlyArray<A>): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      this.#batch = elements
+      this.#index = 0
+      this.#goOn = resume
+      this.#serve()
+    })
+  }
+
+  /** Gives those who wait what there is, and asks for more where that is not enough. */
+  #serve(): void {
+    while (this.#index < this.#batch.length) {
+      const first = this.#waiting.shift()
+      if (first === undefined) return
+      first.resolve({ done: false, value: this.#batch[this.#index++] as A })
+    }
+    if (this.#ended) return this.#dismiss()
+    const goOn = this.#goOn
+    if (this.#waiting.length === 0 || goOn === undefined) return
+    this.#goOn = undefined
+    goOn(Effect.void)
+  }
+
+  /** Tells those who wait that there is no more. */
+  #dismiss(): void {
+    for (const { reject, resolve } of this.#waiting.splice(0)) {
+      if (this.#failure === undefined) {
+        resolve({ done: true, value: undefined })
+      } else {
+        reject(this.#failure.error)
+        this.#failure = undefined
+      }
+    }
+  }
+
+  #end(reason?: { readonly error: unknown }): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#failure = reason
+    this.#batch = []
+    if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort)
+    this.#host.open.delete(this)
+  }
+
+  async #finish(reason?: { readonly error: unknown }): Promise<void> {
+    this.#end(reason)
+    this.#fiber?.interruptUnsafe()
+    if (this.#fiber !== undefined) await exitOf(this.#fiber)
+    this.#serve()
+  }
+}
+
+/** The very error of the effect; for an interruption, what caused it. */
+const errorOf = (cause: Cause.Cause<unknown>, signal: AbortSignal | undefined): unknown => {
+  if (!Cause.hasInterruptsOnly(cause)) return Cause.squash(cause)
+  return signal?.aborted === true ? signal.reason : cutOff
 }
 
 const exitOf = <A, E>(fiber: Fiber.Fiber<A, E>): Promise<Exit.Exit<A, E>> =>

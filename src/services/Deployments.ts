@@ -44,7 +44,7 @@ import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { getRental, listedStatus, listRentals, rentalStatus } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"
-import { method } from "./internal/tracing.ts"
+import { method, stream } from "./internal/tracing.ts"
 import { type LogError, LogStream } from "./LogStream.ts"
 import { type CallError, Transport } from "./Transport.ts"
 
@@ -481,8 +481,8 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     status,
     stop,
     logs: (id, log) =>
-      logStream.follow(id, { ...log, follow: log?.follow ?? false }).pipe(
-        Stream.withSpan("Deployments.logs", { attributes: { deployment: id } })
+      stream("Deployments.logs", { deployment: id })(
+        logStream.follow(id, { ...log, follow: log?.follow ?? false })
       ),
     watch,
     waitUntilRunning,

@@ -1,9 +1,11 @@
 /**
  * The lines that a deployment writes: the one reader of server-sent events.
  */
+import * as Channel from "effect/Channel"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import type { LogGap } from "../errors/LogGap.ts"
@@ -13,6 +15,8 @@ import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
 import { LogOptionRules } from "../schema/wire/Logs.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { follower } from "./internal/LogFollower.ts"
+import { stream } from "./internal/tracing.ts"
+import { Watch } from "./internal/Watch.ts"
 import { type CallError, Transport } from "./Transport.ts"
 
 /** What a log may fail with. */
@@ -50,7 +54,8 @@ const readOptions = reader(operation, LogOptionRules, "options")
 const readDeploymentId = readId(operation)
 
 const make = (transport: Transport["Service"]): LogStream["Service"] => {
-  const lines = Effect.fnUntraced(function*(id: string, options: LogOptions) {
+  const watch = new Watch()
+  const begin = Effect.fnUntraced(function*(scope: Scope.Scope, id: string, options: LogOptions) {
     yield* readDeploymentId(id)
     const { follow = true, from, maxReconnects = 20, onGap = "fail", tail } = yield* readOptions(options)
     if (from !== undefined && (from.id !== id || tail !== undefined)) {
@@ -59,19 +64,19 @@ const make = (transport: Transport["Service"]): LogStream["Service"] => {
         : "is not for use with tail; allowed: one of them"
       return yield* Effect.fail(new ConfigurationError({ operation, problems: [{ field: "from", problem }] }))
     }
-    return Stream.fromPull(
-      follower(transport, yield* Effect.scope, {
-        operation,
-        follow,
-        from: from ?? LogCursor.start(id, { tail }),
-        onGap,
-        maxReconnects
-      })
-    )
+    return yield* follower(transport, watch, scope, {
+      operation,
+      follow,
+      from: from ?? LogCursor.start(id, { tail }),
+      onGap,
+      maxReconnects
+    })
   })
 
   return LogStream.of({
     follow: (id, options = {}) =>
-      Stream.unwrap(lines(id, options)).pipe(Stream.withSpan(operation, { attributes: { deployment: id } }))
+      stream(operation, { deployment: id })(
+        Stream.fromChannel(Channel.fromTransform((_upstream, scope) => begin(scope, id, options)))
+      )
   })
 }

@@ -37,6 +37,7 @@ import { reasonLimit } from "../schema/wire/ErrorBody.ts"
 import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
 import type { CallProgress } from "./CallProgress.ts"
+import { bodyError, type Chunks, chunks, type ChunkSource, hasChunks, type WithChunks } from "./ChunkSource.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import {
@@ -172,6 +173,8 @@ export interface OpenReply {
   /** Makes words of the body fit for an error: one line, cut, and without the token that was sent. */
   readonly showable: (words: string) => string
   readonly body: Stream.Stream<Uint8Array, NetworkError>
+  /** The same body to be read by hand, where the transport can do that. Read one of them. */
+  readonly chunks?: ChunkSource<NetworkError> | undefined
 }
 
 /**
@@ -256,10 +259,6 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       return yield* send(build(call, fresh), progress)
     }
   )
-
-  /** Lets the connection go: whoever stops reading closes it. */
-  const discard = (response: HttpClientResponse.HttpClientResponse) =>
-    Effect.raceFirst(Effect.ignore(Stream.runDrain(response.stream)), Effect.yieldNow)
 
   /** Looks at the token here, whoever gave it: a header that cannot be sent would be shown in the error of the runtime. */
   const tokenFor = (operation: string) =>
@@ -422,28 +421,74 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
         Effect.fnUntraced(function*({ mayHaveRun, progress }) {
           const response = yield* head(call, progress, sendAuthenticated)
           progress.phase = "body"
-          if (response.status !== 200) return yield* refuse(call, response, mayHaveRun, fromRefusal)
-          const hide = withoutTokenOf(response)
-          let read = false
-          yield* Effect.addFinalizer(() => read ? Effect.void : discard(response))
-          const bytes = Stream.suspend(() => {
-            read = true
-            return response.stream
-          })
-          return {
-            status: response.status,
-            contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),
-            date: parseDate(response.headers["date"]),
-            showable: (words) => oneLine(hide(words), reasonLimit),
-            body: Stream.catchIf(bytes, HttpClientError.isHttpClientError, (error) =>
-              error.reason._tag === "EmptyBodyError"
-                ? Stream.empty
-                : Stream.fail(fromTransport(call.operation, error, "body", false)))
-          }
+          return response.status === 200
+            ? yield* openReply(call.operation, response)
+            : yield* refuse(call, response, mayHaveRun, fromRefusal)
         })
       )
   })
 })
+
+/** Lets the connection go: whoever stops reading closes it. */
+const discard = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.raceFirst(Effect.ignore(Stream.runDrain(response.stream)), Effect.yieldNow)
+
+/** The head of a stream. It outlives its call by hours, and there may be thousands: it holds nothing of the call. */
+const openReply = (
+  operation: string,
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<OpenReply, never, Scope.Scope> => {
+  const hide = withoutTokenOf(response)
+  const head = {
+    status: response.status,
+    contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),
+    date: parseDate(response.headers["date"]),
+    showable: (words: string) => oneLine(hide(words), reasonLimit)
+  }
+  const failed = (error: HttpClientError.HttpClientError) => fromTransport(operation, error, "body", false)
+  if (hasChunks(response)) {
+    const source = new OpenBody(operation, response)
+    return Effect.as(
+      Effect.addFinalizer(() => Effect.sync(() => source.abandon())),
+      { ...head, body: Stream.mapError(response.stream, failed), chunks: source }
+    )
+  }
+  let read = false
+  const bytes = Stream.suspend(() => {
+    read = true
+    return response.stream
+  })
+  const body = Stream.catchIf(
+    bytes,
+    HttpClientError.isHttpClientError,
+    (error) => error.reason._tag === "EmptyBodyError" ? Stream.empty : Stream.fail(failed(error))
+  )
+  return Effect.as(Effect.addFinalizer(() => read ? Effect.void : discard(response)), { ...head, body })
+}
+
+class OpenBody implements ChunkSource<NetworkError> {
+  readonly #operation: string
+  readonly #response: WithChunks
+
+  constructor(operation: string, response: WithChunks) {
+    this.#operation = operation
+    this.#response = response
+  }
+
+  read(): Exit.Exit<Chunks | "end", NetworkError> | undefined {
+    const read = this.#response[chunks].read()
+    return read &&
+      Exit.mapError(read, (cause) => fromTransport(this.#operation, bodyError(this.#response, cause), "body", false))
+  }
+
+  onReadable(listener: (() => void) | undefined): void {
+    this.#response[chunks].onReadable(listener)
+  }
+
+  abandon(): void {
+    this.#response[chunks].abandon()
+  }
+}
 
 type Sender<E> = (
   call: Request,

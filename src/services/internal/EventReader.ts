@@ -25,7 +25,7 @@ export class EventReader {
   #parser: Sse.Parser | undefined
   #streaming: TextDecoder | undefined
   readonly #limits = new Limits()
-  /** The beginning of an event that the fast way has not seen the end of. */
+  /** What came behind the last whole event: put aside until the rest of it is here. */
   #begun: Array<Uint8Array> = []
   #begunBytes = 0
   /** Whether nothing was read yet: a byte order mark may come. */
@@ -37,24 +37,26 @@ export class EventReader {
     this.#handler = handler
   }
 
-  /** Whether what was read ends inside an event: the standard drops it, so whoever reads on must not take it for an end. */
-  get unfinished(): boolean {
-    return this.#begunBytes > 0 || !this.#between
-  }
-
   /** Reads on. Returns `false` for an event that is too long; those before it were handed out, and nothing is after. */
   feed(bytes: Uint8Array): boolean {
     let rest = bytes
     while (rest.length > 0) {
-      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes) {
-        return this.#fast(rest)
-      }
-      if (this.#begunBytes > 0 && !this.#general(this.#takeBegun(rest.subarray(0, 0)))) return false
-      const end = rest.length > maxEventBytes ? Math.min(afterBlankLine(rest), maxEventBytes) : afterBlankLine(rest)
-      if (!this.#general(rest.subarray(0, end))) return false
-      rest = rest.subarray(end)
+      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes) return this.#fast(rest)
+      if (this.#begunBytes > 0 && !this.#general(this.#takeBegun())) return false
+      const event = rest.subarray(0, afterBlankLine(rest))
+      if (!this.#general(event)) return false
+      rest = rest.subarray(event.length)
     }
     return true
+  }
+
+  /**
+   * Nothing more comes. Returns whether the bytes end inside an event: the standard drops it, so whoever reads on must not
+   * take it for an end.
+   */
+  finish(): boolean {
+    if (this.#begunBytes > 0) this.#general(this.#takeBegun())
+    return !this.#between
   }
 
   #fast(bytes: Uint8Array): boolean {
@@ -62,28 +64,14 @@ export class EventReader {
     let begin = 0
     if (end > 0 && this.#begunBytes > 0) {
       // One event alone is put together, not the whole chunk.
-      begin = this.#begun.at(-1)?.at(-1) === lf && bytes[0] === lf ? 1 : afterBlankLine(bytes)
-      this.#readWhole(this.#takeBegun(bytes.subarray(0, begin)))
+      begin = this.#endsWithLf && bytes[0] === lf ? 1 : afterBlankLine(bytes)
+      this.#putAside(bytes.subarray(0, begin))
+      this.#readWhole(this.#takeBegun())
     }
     if (end > begin) this.#readWhole(bytes.subarray(begin, end))
-    const rest = bytes.subarray(end)
-    if (rest.length === 0) return true
-    if (this.#isPlain(rest)) {
-      this.#begun.push(rest)
-      this.#begunBytes += rest.length
-      return true
-    }
-    return this.#general(this.#takeBegun(rest))
-  }
-
-  /** Whether what was begun is still the one line that the service writes. Anything else may mean something already. */
-  #isPlain(rest: Uint8Array): boolean {
-    if ((this.#begun.at(-1)?.at(-1) === lf && rest.length > 0) || rest.includes(cr)) return false
-    for (let at = this.#begunBytes; at < dataField.length && at - this.#begunBytes < rest.length; at++) {
-      if (rest[at - this.#begunBytes] !== dataField[at]) return false
-    }
-    const lineEnd = rest.indexOf(lf)
-    return lineEnd === -1 || lineEnd === rest.length - 1
+    if (end < bytes.length) this.#putAside(bytes.subarray(end))
+    // Where lines end with carriage returns, an event may be whole though no empty line was found.
+    return !bytes.includes(cr, end) || this.#general(this.#takeBegun())
   }
 
   /** Reads whole events. */
@@ -127,19 +115,27 @@ export class EventReader {
     return this.#parser = parser
   }
 
-  #takeBegun(bytes: Uint8Array): Uint8Array {
-    if (this.#begunBytes === 0) return bytes
-    const all = joined([...this.#begun, bytes])
+  #putAside(bytes: Uint8Array): void {
+    this.#begun.push(bytes)
+    this.#begunBytes += bytes.length
+  }
+
+  #takeBegun(): Uint8Array {
+    const all = joined(this.#begun)
     this.#begun = []
     this.#begunBytes = 0
     return all
+  }
+
+  get #endsWithLf(): boolean {
+    return this.#begun.at(-1)?.at(-1) === lf
   }
 
   /** Where the last event ends that is complete; 0 where none is. */
   #afterLastBlankLine(bytes: Uint8Array): number {
     let at = bytes.lastIndexOf(lf)
     while (at > 0 && bytes[at - 1] !== lf) at = bytes.lastIndexOf(lf, at - 1)
-    return at > 0 || (at === 0 && this.#begun.at(-1)?.at(-1) === lf) ? at + 1 : 0
+    return at > 0 || (at === 0 && this.#endsWithLf) ? at + 1 : 0
   }
 }
 
@@ -151,7 +147,6 @@ const lf = 10
 const cr = 13
 const space = 32
 const colon = 58
-const dataField = [100, 97, 116, 97, 58]
 const mark = [0xef, 0xbb, 0xbf]
 
 /** Where the first event ends that is complete, or the end. */
@@ -231,12 +226,8 @@ class Limits {
 }
 
 const endOfLine = (bytes: Uint8Array, from: number): number => {
-  const near = Math.min(bytes.length, from + 256)
-  for (let at = from; at < near; at++) {
-    if (bytes[at] === lf || bytes[at] === cr) return at
-  }
-  const end = bytes.indexOf(lf, near)
-  const line = bytes.subarray(0, end === -1 ? bytes.length : end)
-  const earlier = line.indexOf(cr, near)
-  return earlier === -1 ? line.length : earlier
+  const end = bytes.indexOf(lf, from)
+  const line = bytes.subarray(from, end === -1 ? bytes.length : end)
+  const earlier = line.indexOf(cr)
+  return from + (earlier === -1 ? line.length : earlier)
 }

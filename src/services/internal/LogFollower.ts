@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Pull from "effect/Pull"
+import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -20,13 +20,15 @@ import { NetworkError } from "../../errors/NetworkError.ts"
 import type { NotFound } from "../../errors/NotFound.ts"
 import { isFinal } from "../../schema/DeploymentStatus.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
-import type { CallError, OnRefusal, Transport } from "../Transport.ts"
+import { type Chunks, type ChunkSource, next as nextChunks } from "../ChunkSource.ts"
+import type { CallError, OnRefusal, OpenReply, Transport } from "../Transport.ts"
 import { LogPosition } from "./LogPosition.ts"
 import { LogReader } from "./LogReader.ts"
 import * as Metrics from "./Metrics.ts"
+import { PulledSource } from "./PulledSource.ts"
 import { notFound, rentalStatus } from "./Rentals.ts"
 import { Replay } from "./Replay.ts"
-import { type BodyPull, unwatched, type Watched, watched } from "./Watch.ts"
+import type { Watch } from "./Watch.ts"
 
 /** What reading a log may fail with, once it has begun. */
 export type ReadError = CallError | NotFound | LogGap
@@ -59,7 +61,8 @@ type Ending =
 interface Connection {
   readonly scope: Scope.Closeable
   readonly reader: LogReader
-  readonly body: Watched
+  /** The next bytes, or what was noticed instead of them. */
+  readonly next: Effect.Effect<Chunks | "end" | "silent" | "slept", NetworkError>
   /** When it was opened, in milliseconds, by this machine. */
   readonly openedAt: number
   /** Whether it waits for lines to come. */
@@ -80,39 +83,132 @@ const maxDrains = 5
 const endPoll = Schedule.exponential("250 millis").pipe(Schedule.upTo({ duration: "45 seconds" }))
 
 /** Reads a log. The scope is that of the stream: the connection closes with it. */
-export const follower = Effect.fnUntraced(function*(
+export const follower = (
   transport: Transport["Service"],
+  watch: Watch,
   scope: Scope.Scope,
-  { follow, from, maxReconnects, onGap, operation }: FollowOptions
-) {
-  const clock = yield* Clock.Clock
-  const { id } = from
-  const position = new LogPosition(from)
+  options: FollowOptions
+): Effect.Effect<Pull.Pull<Batch, ReadError>> =>
+  Effect.map(Clock.Clock, (clock) => new LogFollower(transport, watch, scope, options, clock).next)
 
-  let connection: Connection | undefined
+/** A class, since thousands of logs may be followed at once: what it holds while it waits is these fields. */
+class LogFollower {
+  readonly #transport: Transport["Service"]
+  readonly #watch: Watch
+  readonly #scope: Scope.Scope
+  readonly #options: FollowOptions
+  readonly #clock: Clock.Clock
+  readonly #position: LogPosition
+  #connection: Connection | undefined
   /** What the next pull deals with first: the lines before it were handed out. */
-  let ending: Ending | undefined
+  #ending: Ending | undefined
   /** Whether a connection was ever opened: what is gone now was there. */
-  let opened = false
+  #opened = false
   /** Whether the deployment is over: the rest of its log is read, and nothing waited for. */
-  let over = false
-  let drains = 0
+  #over = false
+  #drains = 0
   /** How often in a row a connection was to no avail. */
-  let attempts = 0
-  let retryMillis: number | undefined
+  #attempts = 0
+  #retryMillis: number | undefined
   /** Whether the last connection broke, so that lines may have been written that it did not bring. */
-  let cut = false
+  #cut = false
 
-  const broken = (reason: string) => new NetworkError({ operation, phase: "body", reason, outcome: "none" })
+  constructor(
+    transport: Transport["Service"],
+    watch: Watch,
+    scope: Scope.Scope,
+    options: FollowOptions,
+    clock: Clock.Clock
+  ) {
+    this.#transport = transport
+    this.#watch = watch
+    this.#scope = scope
+    this.#options = options
+    this.#clock = clock
+    this.#position = new LogPosition(options.from)
+  }
 
-  /** Where lines were read, the error says up to where, so that another reading can go on from there. */
-  const fail = (error: ReadError): Effect.Effect<never, ReadError> =>
-    // The error was made for this call alone, and nobody has seen it yet.
-    Effect.fail(error._tag === "LogGap" ? error : Object.assign(error, { cursor: position.cursor }))
+  /** The next lines. */
+  readonly next: Pull.Pull<Batch, ReadError> = Effect.suspend(() => {
+    const connection = this.#connection
+    if (connection === undefined) return this.#goOn(this.#begin())
+    return this.#ending === undefined ? this.#read(connection) : this.#goOn(this.#settle(connection, this.#ending))
+  })
+
+  /** Goes on after a step that says whether there is more to read. */
+  #goOn(step: Effect.Effect<boolean, ReadError>): Pull.Pull<Batch, ReadError> {
+    return Effect.flatMap(step, (more): Pull.Pull<Batch, ReadError> => more ? this.next : Cause.done())
+  }
+
+  #read(connection: Connection): Pull.Pull<Batch, ReadError> {
+    const end = (how: Ending) => this.#goOn(this.#settle(connection, how))
+    return Effect.matchEffect(connection.next, {
+      onFailure: end,
+      onSuccess: (bytes): Pull.Pull<Batch, ReadError> => {
+        if (bytes === "end") {
+          return end(connection.reader.finish() ? this.#broken("the log ended inside a line") : "end")
+        }
+        if (bytes === "slept") return end(this.#broken("this machine slept"))
+        if (bytes !== "silent") return this.#hand(connection, connection.reader.read(bytes))
+        return Effect.flatMap(this.#lookIntoSilence(connection), (how) => how === undefined ? this.next : end(how))
+      }
+    })
+  }
+
+  #hand(connection: Connection, entries: ReadonlyArray<LogEntry>): Pull.Pull<Batch, ReadError> {
+    const { reader } = connection
+    this.#ending = reader.stop
+    if (reader.gaps.length > 0) {
+      return Effect.andThen(this.#report(reader), Effect.suspend(() => this.#hand(connection, entries)))
+    }
+    if (!Arr.isReadonlyArrayNonEmpty(entries)) return this.next
+    connection.fruitful = true
+    this.#attempts = 0
+    return Effect.as(Metrics.countLogLines(entries.length), entries)
+  }
+
+  /** Connects. `false` where there is nothing more to read. */
+  #begin(): Effect.Effect<boolean, ReadError> {
+    return Effect.matchEffect(this.#connect(), {
+      onSuccess: (there) => there ? Effect.succeed(true) : this.#gone,
+      onFailure: (error): Effect.Effect<boolean, ReadError> => {
+        if (error._tag === "NotFound") return this.#opened ? this.#gone : this.#fail(error)
+        return this.#opened && error.retryable ? this.#again(error) : this.#fail(error)
+      }
+    })
+  }
+
+  /** `false` where the service says that there is no log any more. */
+  #connect(): Effect.Effect<boolean, CallError | NotFound> {
+    return Effect.gen({ self: this }, function*() {
+      const position = this.#position
+      const own = yield* Scope.fork(this.#scope)
+      const follow = this.#options.follow && !this.#over
+      const { tail } = position
+      const reply = yield* Effect.onError(this.#open(own, { follow, tail }), () => Scope.close(own, Exit.void))
+      this.#opened = true
+      if (reply === undefined) {
+        yield* Scope.close(own, Exit.void)
+        return false
+      }
+      const openedAt = this.#clock.currentTimeMillisUnsafe()
+      const connectedAt = reply.date ?? openedAt
+      // Nothing that is there is wanted, so this moment is the only place there is.
+      if (tail === 0) position.since ??= new Date(connectedAt).toISOString()
+      const reader = this.#reader(reply, position, tail === undefined, connectedAt)
+      const next = yield* this.#bytes(reply, own, follow)
+      this.#connection = { scope: own, reader, next, openedAt, follow, fruitful: false }
+      return true
+    })
+  }
 
   /** The log, or `undefined` where the service says that there is none any more. */
-  const open = Effect.fnUntraced(function*(own: Scope.Scope, query: { follow: boolean; tail?: number | undefined }) {
-    const reply = yield* transport.open({
+  #open(
+    own: Scope.Scope,
+    query: { readonly follow: boolean; readonly tail?: number | undefined }
+  ): Effect.Effect<OpenReply | undefined, CallError | NotFound> {
+    const { from: { id }, operation } = this.#options
+    return this.#transport.open({
       operation,
       method: "GET",
       path: ["rentals", id, "logs"],
@@ -121,209 +217,190 @@ export const follower = Effect.fnUntraced(function*(
       onRefusal: refused(id)
     }).pipe(
       Scope.provide(own),
-      Effect.catchTag("NoContent", () => Effect.undefined)
+      Effect.catchTag("NoContent", () => Effect.undefined),
+      Effect.flatMap((reply) => {
+        if (reply === undefined || /^text\/event-stream\s*(;|$)/i.test(reply.contentType)) return Effect.succeed(reply)
+        const reason = `the log is of type "${reply.contentType.slice(0, 100)}", not text/event-stream`
+        return Effect.fail(new InvalidResponse({ operation, reason, status: reply.status, outcome: "none" }))
+      })
     )
-    if (reply === undefined || /^text\/event-stream\s*(;|$)/i.test(reply.contentType)) return reply
-    const reason = `the log is of type "${reply.contentType.slice(0, 100)}", not text/event-stream`
-    return yield* Effect.fail(new InvalidResponse({ operation, reason, status: reply.status, outcome: "none" }))
-  })
-
-  /** `false` where there is nothing more to read. */
-  const connect = Effect.fnUntraced(function*() {
-    const own = yield* Scope.fork(scope)
-    const waits = follow && !over
-    const { tail } = position
-    const reply = yield* Effect.onError(open(own, { follow: waits, tail }), () => Scope.close(own, Exit.void))
-    opened = true
-    if (reply === undefined) {
-      yield* Scope.close(own, Exit.void)
-      return false
-    }
-    const openedAt = clock.currentTimeMillisUnsafe()
-    const connectedAt = reply.date ?? openedAt
-    // Nothing that is there is wanted, so this moment is the only place there is.
-    if (tail === 0) position.since ??= new Date(connectedAt).toISOString()
-    const reader = new LogReader({
-      operation,
-      position,
-      replay: new Replay(position, tail === undefined, connectedAt),
-      onGap,
-      showable: reply.showable
-    })
-    const pull: BodyPull = yield* Scope.provide(Stream.toPull(reply.body), own)
-    const body = waits ? yield* watched(pull, own) : unwatched(pull)
-    connection = { scope: own, reader, body, openedAt, follow: waits, fruitful: false }
-    return true
-  })
-
-  const begin: Effect.Effect<boolean, ReadError> = Effect.suspend(() =>
-    Effect.matchEffect(connect(), {
-      onSuccess: (there) => there ? Effect.succeed(true) : gone,
-      onFailure: (error): Effect.Effect<boolean, ReadError> => {
-        if (error._tag === "NotFound") return opened ? gone : fail(error)
-        return opened && error.retryable ? again(error) : fail(error)
-      }
-    })
-  )
-
-  /** There is no log any more: the deployment was stopped. What it wrote behind a cut cannot be read. */
-  const gone = Effect.suspend(() =>
-    Effect.as(
-      cut ? Effect.logWarning(`${operation}: deployment ${id} is gone, and its log was cut before`) : Effect.void,
-      false
-    )
-  )
-
-  /** Waits until it is time for another connection. */
-  const again = Effect.fnUntraced(function*(error: CallError) {
-    if (attempts >= maxReconnects || (over && ++drains > maxDrains)) return yield* fail(error)
-    const asked = "retryAfterMillis" in error ? Math.min(error.retryAfterMillis ?? 0, 60_000) : 0
-    const jittered = (yield* Random.next) * Math.min(30_000, (retryMillis ?? 500) * 2 ** attempts)
-    attempts++
-    yield* Effect.sleep(Duration.millis(Math.max(jittered, retryMillis ?? 0, asked)))
-    yield* Metrics.countLogReconnect
-    return true
-  })
-
-  /** The deployment is over: what was written after the last cut is still to be read. */
-  const drain = Effect.sync(() => over = true)
-
-  /** Deals with the end of a connection. `false` where there is nothing more to read. */
-  const settle = Effect.fnUntraced(function*(current: Connection, how: Ending) {
-    ending = undefined
-    connection = undefined
-    cut = how !== "end"
-    yield* Scope.close(current.scope, Exit.void)
-    const lived = clock.currentTimeMillisUnsafe() - current.openedAt
-    if (current.follow && lived >= held) attempts = 0
-    // The last lines were asked for, and there were none: all that comes now is new.
-    if (position.tail === 0 || lived >= tailPatience) position.tail = undefined
-    switch (how) {
-      case "distrust":
-        return true
-      case "over":
-        return yield* drain
-      case "gone":
-        return yield* gone
-      case "end":
-        return yield* current.follow ? afterEnd(current.fruitful) : afterAll(current.reader)
-      default:
-        return yield* how._tag === "LogGap" || !follow || !how.retryable ? fail(how) : again(how)
-    }
-  })
-
-  const look = rentalStatus(transport, operation, id).pipe(
-    Effect.map((status) => isFinal(status) ? "over" as const : "running" as const),
-    Effect.catchTag("NotFound", () => Effect.succeed("gone" as const))
-  )
-
-  /** A followed body that ended does not say why: only the status tells a finished deployment from a cut. */
-  const afterEnd = Effect.fnUntraced(function*(fruitful: boolean) {
-    // Where nothing new came, it has probably ended, and the service did not notice yet.
-    const seen = yield* Effect.result(
-      fruitful && maxReconnects > 0
-        ? look
-        : Effect.repeat(look, { schedule: endPoll, until: (status) => status !== "running" })
-    )
-    if (Result.isFailure(seen)) return yield* seen.failure.retryable ? again(seen.failure) : fail(seen.failure)
-    if (seen.success === "gone") return false
-    if (seen.success === "over") return yield* drain
-    cut = true
-    return yield* again(broken("the service closed the log while the deployment still runs"))
-  })
-
-  /** A body that was not followed ended: the log was read to its end, if that is behind the place where it began. */
-  const afterAll = Effect.fnUntraced(function*(reader: LogReader) {
-    const gap = reader.end()
-    if (gap !== undefined && onGap === "fail") return yield* fail(gap)
-    yield* report(reader)
-    return false
-  })
-
-  /** Warns of the gaps that were passed. */
-  const report = Effect.fnUntraced(function*(reader: LogReader) {
-    const { gaps } = reader
-    reader.gaps = []
-    for (const gap of gaps) {
-      yield* Metrics.countLogGap
-      yield* Effect.logWarning(`${operation}: ${gap.missing}`)
-    }
-  })
-
-  /** Nothing came for a while: either nothing was written, or the connection is dead and does not show it. */
-  const lookIntoSilence = Effect.fnUntraced(function*(current: Connection) {
-    if (clock.currentTimeMillisUnsafe() - current.openedAt >= oldAge) {
-      return broken("the connection was silent too long")
-    }
-    const seen = yield* Effect.result(look)
-    if (Result.isFailure(seen)) return seen.failure
-    if (seen.success !== "running") return seen.success
-    return (yield* missesLines) ? broken("the connection is silent, though the log goes on") : undefined
-  })
-
-  /** Whether the last line of the log is none that was read. Where that cannot be told, it is taken for read. */
-  const missesLines = Effect.scoped(Effect.gen(function*() {
-    const reply = yield* open(yield* Effect.scope, { follow: false, tail: 1 })
-    if (reply === undefined) return false
-    const connectedAt = reply.date ?? clock.currentTimeMillisUnsafe()
-    const own = new LogPosition({ version: 1, id, streams: [] })
-    const reader = new LogReader({
-      operation,
-      position: own,
-      replay: new Replay(own, false, connectedAt),
-      onGap,
-      showable: reply.showable
-    })
-    let misses = false
-    yield* Stream.runForEachArray(Stream.take(reply.body, 100), (chunks) =>
-      Effect.sync(() => {
-        misses ||= reader.read(chunks).some((line) => !position.has(line, connectedAt))
-      }))
-    return misses
-  })).pipe(
-    Effect.timeout("30 seconds"),
-    Effect.orElseSucceed(() => false)
-  )
-
-  const next: Pull.Pull<Batch, ReadError> = Effect.suspend(() => {
-    if (connection === undefined) return goOn(begin)
-    return ending === undefined ? read(connection) : goOn(settle(connection, ending))
-  })
-
-  const goOn = (step: Effect.Effect<boolean, ReadError>): Pull.Pull<Batch, ReadError> =>
-    Effect.flatMap(step, (more): Pull.Pull<Batch, ReadError> => more ? next : Cause.done())
-
-  const read = (current: Connection): Pull.Pull<Batch, ReadError> =>
-    Effect.matchEffect(current.body.next, {
-      onFailure: (error) => goOn(settle(current, error)),
-      onSuccess: (bytes): Pull.Pull<Batch, ReadError> => {
-        if (bytes === "end") {
-          return goOn(settle(current, current.reader.unfinished ? broken("the log ended inside a line") : "end"))
-        }
-        if (bytes === "slept") return goOn(settle(current, broken("this machine slept")))
-        if (bytes === "silent") {
-          return Effect.flatMap(
-            lookIntoSilence(current),
-            (how) => how === undefined ? next : goOn(settle(current, how))
-          )
-        }
-        return hand(current, current.reader.read(bytes))
-      }
-    })
-
-  const hand = (current: Connection, entries: ReadonlyArray<LogEntry>): Pull.Pull<Batch, ReadError> => {
-    const { reader } = current
-    ending = reader.stop
-    if (reader.retryMillis !== undefined) retryMillis = Math.min(Math.max(reader.retryMillis, 100), 60_000)
-    if (reader.gaps.length > 0) return Effect.andThen(report(reader), Effect.suspend(() => hand(current, entries)))
-    if (!Arr.isReadonlyArrayNonEmpty(entries)) return next
-    current.fruitful = true
-    attempts = 0
-    return Effect.as(Metrics.countLogLines(entries.length), entries)
   }
 
-  return next
-})
+  #bytes(reply: OpenReply, own: Scope.Scope, follow: boolean): Effect.Effect<Connection["next"]> {
+    const watch = (source: ChunkSource<NetworkError>) => this.#watch.over(source, this.#clock, own)
+    // Bytes that come at once or not at all need no watch.
+    if (reply.chunks !== undefined) {
+      return follow ? watch(reply.chunks) : Effect.succeed(nextChunks(reply.chunks))
+    }
+    return Effect.flatMap(Scope.provide(Stream.toPull(reply.body), own), (pull) =>
+      follow
+        ? Effect.flatMap(PulledSource.make(pull, own), watch)
+        : Effect.succeed(Pull.catchDone(pull, () => Effect.succeed("end" as const))))
+  }
+
+  #reader(reply: OpenReply, position: LogPosition, whole: boolean, connectedAt: number): LogReader {
+    return new LogReader({
+      operation: this.#options.operation,
+      position,
+      replay: new Replay(position, whole, connectedAt),
+      onGap: this.#options.onGap,
+      showable: reply.showable
+    })
+  }
+
+  /** Deals with the end of a connection. `false` where there is nothing more to read. */
+  #settle(connection: Connection, how: Ending): Effect.Effect<boolean, ReadError> {
+    return Effect.gen({ self: this }, function*() {
+      const { follow, fruitful, openedAt, reader, scope } = connection
+      this.#ending = undefined
+      this.#connection = undefined
+      this.#cut = how !== "end"
+      reader.finish()
+      if (reader.retryMillis !== undefined) this.#retryMillis = Math.min(Math.max(reader.retryMillis, 100), 60_000)
+      yield* Scope.close(scope, Exit.void)
+      const lived = this.#clock.currentTimeMillisUnsafe() - openedAt
+      if (follow && lived >= held) this.#attempts = 0
+      // The last lines were asked for, and there were none: all that comes now is new.
+      if (this.#position.tail === 0 || lived >= tailPatience) this.#position.tail = undefined
+      switch (how) {
+        case "distrust":
+          return true
+        case "over":
+          return this.#drain()
+        case "gone":
+          return yield* this.#gone
+        case "end":
+          return yield* follow ? this.#afterEnd(fruitful) : this.#afterAll(reader)
+        default:
+          return yield* how._tag === "LogGap" || !this.#options.follow || !how.retryable
+            ? this.#fail(how)
+            : this.#again(how)
+      }
+    })
+  }
+
+  /** The deployment is over: what was written after the last cut is still to be read. */
+  #drain(): boolean {
+    return this.#over = true
+  }
+
+  /** There is no log any more: the deployment was stopped. What it wrote behind a cut cannot be read. */
+  get #gone(): Effect.Effect<boolean> {
+    const { from: { id }, operation } = this.#options
+    return Effect.as(
+      this.#cut
+        ? Effect.logWarning(`${operation}: deployment ${id} is gone, and its log was cut before`)
+        : Effect.void,
+      false
+    )
+  }
+
+  /** Where lines were read, the error says up to where, so that another reading can go on from there. */
+  #fail(error: ReadError): Effect.Effect<never, ReadError> {
+    // The error was made for this call alone, and nobody has seen it yet.
+    return Effect.fail(error._tag === "LogGap" ? error : Object.assign(error, { cursor: this.#position.cursor }))
+  }
+
+  #broken(reason: string): NetworkError {
+    return new NetworkError({ operation: this.#options.operation, phase: "body", reason, outcome: "none" })
+  }
+
+  /** Waits until it is time for another connection. */
+  #again(error: CallError): Effect.Effect<boolean, ReadError> {
+    return Effect.gen({ self: this }, function*() {
+      if (this.#attempts >= this.#options.maxReconnects || (this.#over && ++this.#drains > maxDrains)) {
+        return yield* this.#fail(error)
+      }
+      const asked = "retryAfterMillis" in error ? Math.min(error.retryAfterMillis ?? 0, 60_000) : 0
+      const base = this.#retryMillis ?? 500
+      const jittered = (yield* Random.next) * Math.min(30_000, base * 2 ** this.#attempts)
+      this.#attempts++
+      yield* Effect.sleep(Duration.millis(Math.max(jittered, this.#retryMillis ?? 0, asked)))
+      yield* Metrics.countLogReconnect
+      return true
+    })
+  }
+
+  get #look(): Effect.Effect<"over" | "running" | "gone", CallError> {
+    return rentalStatus(this.#transport, this.#options.operation, this.#options.from.id).pipe(
+      Effect.map((status) => isFinal(status) ? "over" as const : "running" as const),
+      Effect.catchTag("NotFound", () => Effect.succeed("gone" as const))
+    )
+  }
+
+  /** A followed body that ended does not say why: only the status tells a finished deployment from a cut. */
+  #afterEnd(fruitful: boolean): Effect.Effect<boolean, ReadError> {
+    return Effect.gen({ self: this }, function*() {
+      // Where nothing new came, it has probably ended, and the service did not notice yet.
+      const seen = yield* Effect.result(
+        fruitful && this.#options.maxReconnects > 0
+          ? this.#look
+          : Effect.repeat(this.#look, { schedule: endPoll, until: (status) => status !== "running" })
+      )
+      if (Result.isFailure(seen)) {
+        return yield* seen.failure.retryable ? this.#again(seen.failure) : this.#fail(seen.failure)
+      }
+      if (seen.success === "gone") return false
+      if (seen.success === "over") return this.#drain()
+      this.#cut = true
+      return yield* this.#again(this.#broken("the service closed the log while the deployment still runs"))
+    })
+  }
+
+  /** A body that was not followed ended: the log was read to its end, if that is behind the place where it began. */
+  #afterAll(reader: LogReader): Effect.Effect<boolean, ReadError> {
+    const gap = reader.end()
+    return gap !== undefined && this.#options.onGap === "fail"
+      ? this.#fail(gap)
+      : Effect.as(this.#report(reader), false)
+  }
+
+  /** Warns of the gaps that were passed. */
+  #report(reader: LogReader): Effect.Effect<void> {
+    const { gaps } = reader
+    reader.gaps = []
+    return Effect.forEach(gaps, (gap) =>
+      Effect.andThen(
+        Metrics.countLogGap,
+        Effect.logWarning(`${this.#options.operation}: ${gap.missing}`)
+      ), { discard: true })
+  }
+
+  /** Nothing came for a while: either nothing was written, or the connection is dead and does not show it. */
+  #lookIntoSilence(connection: Connection): Effect.Effect<Ending | undefined> {
+    return Effect.gen({ self: this }, function*() {
+      if (this.#clock.currentTimeMillisUnsafe() - connection.openedAt >= oldAge) {
+        return this.#broken("the connection was silent too long")
+      }
+      const seen = yield* Effect.result(this.#look)
+      if (Result.isFailure(seen)) return seen.failure
+      if (seen.success !== "running") return seen.success
+      return (yield* this.#missesLines)
+        ? this.#broken("the connection is silent, though the log goes on")
+        : undefined
+    })
+  }
+
+  /** Whether the last line of the log is none that was read. Where that cannot be told, it is taken for read. */
+  get #missesLines(): Effect.Effect<boolean> {
+    return Effect.scoped(Effect.gen({ self: this }, function*() {
+      const reply = yield* this.#open(yield* Effect.scope, { follow: false, tail: 1 })
+      if (reply === undefined) return false
+      const connectedAt = reply.date ?? this.#clock.currentTimeMillisUnsafe()
+      const own = new LogPosition({ version: 1, id: this.#position.id, streams: [] })
+      const reader = this.#reader(reply, own, false, connectedAt)
+      let misses = false
+      yield* Stream.runForEachArray(Stream.take(reply.body, 100), (chunks) =>
+        Effect.sync(() => {
+          misses ||= reader.read(chunks).some((line) => !this.#position.has(line, connectedAt))
+        }))
+      return misses
+    })).pipe(
+      Effect.timeout("30 seconds"),
+      Effect.orElseSucceed(() => false)
+    )
+  }
+}
 
 /** 204 says that there is nothing to come back for (WHATWG 9.2.3). */
 const refused = (id: string): OnRefusal<never, NotFound | NoContent> => {

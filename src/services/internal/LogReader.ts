@@ -72,9 +72,9 @@ export class LogReader {
     return this.#entries
   }
 
-  /** Whether the bytes end inside an event, which is how a cut looks that nobody reports. */
-  get unfinished(): boolean {
-    return this.#reader.unfinished
+  /** No more bytes come. Returns whether they end inside an event, which is how a cut looks that nobody reports. */
+  finish(): boolean {
+    return this.#reader.finish()
   }
 
   /** The gap at the end of a log, where it ended before the place that was read to; passed where that is wanted. */

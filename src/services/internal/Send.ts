@@ -10,7 +10,7 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import { CallProgress } from "../CallProgress.ts"
-import { eachChunk, hasDirectBody } from "../DirectBody.ts"
+import { bodyError, chunks, eachChunk, hasChunks } from "../ChunkSource.ts"
 import { ByteBuffer } from "./ByteBuffer.ts"
 import { isTraced } from "./tracing.ts"
 
@@ -41,10 +41,12 @@ export const readText = (
   limit: number
 ): Effect.Effect<string, HttpClientError.HttpClientError | "too large"> => {
   const body = new ByteBuffer(limit)
-  if (hasDirectBody(response)) {
-    return Effect.flatMap(
-      response[eachChunk]((bytes) => body.add(bytes)),
-      () => body.full ? Effect.fail("too large") : Effect.succeed(body.toString())
+  if (hasChunks(response)) {
+    return eachChunk(response[chunks], (bytes) => body.add(bytes)).pipe(
+      Effect.mapError((cause) => bodyError(response, cause)),
+      Effect.andThen(
+        Effect.suspend(() => body.full ? Effect.fail("too large" as const) : Effect.succeed(body.toString()))
+      )
     )
   }
   return response.stream.pipe(

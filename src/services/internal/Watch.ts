@@ -1,24 +1,13 @@
 /**
- * Watches a connection that may be silent for long, or dead without showing it.
+ * Watches connections that may be silent for long, or dead without showing it.
  */
-import type * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Pull from "effect/Pull"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { NetworkError } from "../../errors/NetworkError.ts"
-
-/** The bytes of a body. */
-export type BodyPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, NetworkError>
-
-/**
- * The next bytes, or what was noticed instead of them. After `"silent"`, nothing for a minute, the waiting can go
- * on. `"slept"`: the clock jumped, as it does when a machine sleeps; what was connected then is presumed dead.
- */
-export interface Watched {
-  readonly next: Effect.Effect<Arr.NonEmptyReadonlyArray<Uint8Array> | "end" | "silent" | "slept", NetworkError>
-}
+import type { Chunks, ChunkSource } from "../ChunkSource.ts"
 
 /** How long a connection is silent before it is noticed, in milliseconds. */
 const silence = 60_000
@@ -27,66 +16,97 @@ const interval = 20_000
 /** How much later than it should a timer ends whose machine slept. */
 const nap = 30_000
 
-/** Bytes that come at once or not at all. */
-export const unwatched = (pull: BodyPull): Watched => ({ next: orEnd(pull) })
-
 /**
- * Watches the bytes until the scope closes. Waiting can be given up and taken up again without losing any: the pull goes
- * on by itself, in the scope, and one at a time.
+ * What was noticed instead of bytes. After `"silent"`, nothing for a minute, the waiting can go on. `"slept"`: the clock
+ * jumped, as it does when a machine sleeps; what was connected then is presumed dead.
  */
-export const watched = Effect.fnUntraced(function*(pull: BodyPull, scope: Scope.Scope) {
-  const clock = yield* Clock.Clock
-  const bytes = orEnd(pull)
-  let pulling: Fiber.Fiber<Bytes, NetworkError> | undefined
-  let heardAt = clock.currentTimeMillisUnsafe()
-  let slept = false
-  let notice: ((what: "silent" | "slept") => void) | undefined
+type Notice = "silent" | "slept"
 
-  const wait = (fiber: Fiber.Fiber<Bytes, NetworkError>) =>
-    Effect.callback<Bytes | "silent" | "slept", NetworkError>((resume) => {
-      notice = (what) => {
-        notice = undefined
+/** Looks after all logs of a client: one timer for thousands of them, while there is one. */
+export class Watch {
+  readonly #bodies = new Set<WatchedBody>()
+  #looking: Fiber.Fiber<void> | undefined
+
+  /** The next bytes of a body, which is watched until the scope closes. */
+  over(
+    source: ChunkSource<NetworkError>,
+    clock: Clock.Clock,
+    scope: Scope.Scope
+  ): Effect.Effect<Effect.Effect<Chunks | "end" | Notice, NetworkError>> {
+    return Effect.suspend(() => {
+      const body = new WatchedBody(source, clock)
+      this.#bodies.add(body)
+      this.#looking ??= Effect.runForkWith(Context.make(Clock.Clock, clock))(this.#look(clock))
+      return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.#leave(body))), body.next)
+    })
+  }
+
+  #leave(body: WatchedBody): void {
+    this.#bodies.delete(body)
+    if (this.#bodies.size > 0) return
+    this.#looking?.interruptUnsafe()
+    this.#looking = undefined
+  }
+
+  #look(clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.forever(Effect.suspend(() => {
+      const before = clock.currentTimeMillisUnsafe()
+      return Effect.map(Effect.sleep(interval), () => {
+        const now = clock.currentTimeMillisUnsafe()
+        const slept = now - before > interval + nap
+        for (const body of this.#bodies) body.look(now, slept)
+      })
+    }))
+  }
+}
+
+class WatchedBody {
+  readonly #source: ChunkSource<NetworkError>
+  readonly #clock: Clock.Clock
+  #heardAt: number
+  #slept = false
+  #notice: ((what: Notice) => void) | undefined
+
+  constructor(source: ChunkSource<NetworkError>, clock: Clock.Clock) {
+    this.#source = source
+    this.#clock = clock
+    this.#heardAt = clock.currentTimeMillisUnsafe()
+  }
+
+  /** Waiting can be given up and taken up again without losing any byte. */
+  readonly next: Effect.Effect<Chunks | "end" | Notice, NetworkError> = Effect.suspend(() => {
+    this.#notice = undefined
+    if (this.#slept) return Effect.succeed("slept")
+    const read = this.#source.read()
+    if (read === undefined) return this.#wait
+    this.#heardAt = this.#clock.currentTimeMillisUnsafe()
+    return read
+  })
+
+  get #wait(): Effect.Effect<Chunks | "end" | Notice, NetworkError> {
+    return Effect.callback((resume) => {
+      this.#notice = (what) => {
+        this.#stop()
         resume(Effect.succeed(what))
       }
-      const forget = fiber.addObserver((exit) => {
-        notice = undefined
-        pulling = undefined
-        heardAt = clock.currentTimeMillisUnsafe()
-        resume(exit)
-      })
-      return Effect.sync(() => {
-        notice = undefined
-        forget()
-      })
+      this.#source.onReadable(() => resume(this.next))
+      return Effect.sync(() => this.#stop())
     })
+  }
 
-  yield* Effect.gen(function*() {
-    while (!slept) {
-      const before = clock.currentTimeMillisUnsafe()
-      yield* Effect.sleep(interval)
-      const now = clock.currentTimeMillisUnsafe()
-      slept = now - before > interval + nap
-      if (slept) {
-        notice?.("slept")
-      } else if (notice !== undefined && now - heardAt >= silence) {
-        heardAt = now
-        notice("silent")
-      }
+  #stop(): void {
+    this.#notice = undefined
+    this.#source.onReadable(undefined)
+  }
+
+  /** Tells whoever waits what is to be noticed. */
+  look(now: number, slept: boolean): void {
+    this.#slept ||= slept
+    if (slept) {
+      this.#notice?.("slept")
+    } else if (this.#notice !== undefined && now - this.#heardAt >= silence) {
+      this.#heardAt = now
+      this.#notice("silent")
     }
-  }).pipe(Effect.forkIn(scope, { startImmediately: true }))
-
-  return {
-    next: Effect.suspend(() => {
-      if (slept) return Effect.succeed("slept" as const)
-      if (pulling !== undefined) return wait(pulling)
-      return Effect.flatMap(Effect.forkIn(bytes, scope, { startImmediately: true }), (fiber) => {
-        pulling = fiber
-        return wait(fiber)
-      })
-    })
-  } satisfies Watched
-})
-
-type Bytes = Arr.NonEmptyReadonlyArray<Uint8Array> | "end"
-
-const orEnd = (pull: BodyPull): Effect.Effect<Bytes, NetworkError> => Pull.catchDone(pull, () => Effect.succeed("end"))
+  }
+}

@@ -1,5 +1,7 @@
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 
 /** Whether somebody listens to spans: a tracer other than Effect's own, which keeps them for nobody. */
@@ -20,3 +22,15 @@ export const method = (name: string): Effect.fn.Traced =>
       Effect.withFiber((fiber) => isTraced(fiber) ? traced(...args) : untraced(...args))
     // Both are made of the body, so the function has the type that either gives it.
   }) as Effect.fn.Traced
+
+/** A public stream: its span is made where a tracer listens, since it is held for as long as the stream is read. */
+export const stream =
+  (name: string, attributes: { readonly [key: string]: unknown }) =>
+  <A, E>(self: Stream.Stream<A, E>): Stream.Stream<A, E> =>
+    Stream.fromChannel(Channel.fromTransform((upstream, scope) =>
+      Effect.withFiber((fiber) =>
+        Channel.toTransform(
+          isTraced(fiber) ? Channel.withSpan(self.channel, name, { attributes }) : self.channel
+        )(upstream, scope)
+      )
+    ))

@@ -8,13 +8,16 @@ const encoder = new TextEncoder()
 /** What a reader makes of bytes in pieces: the data of events, the times to wait, and whether an event has no end. */
 const readAll = (chunks: Iterable<Uint8Array>) => {
   const seen: Array<string | number> = []
+  let finished = false
   const reader = new EventReader({
-    onData: (text, start, end) => seen.push(text.slice(start, end)),
+    // An event comes with the byte that completes it, so none is left for the end.
+    onData: (text, start, end) => seen.push(finished ? "late" : text.slice(start, end)),
     onRetry: (millis) => seen.push(millis)
   })
   let whole = true
   for (const chunk of chunks) whole &&= reader.feed(chunk)
-  return { seen, whole, unfinished: reader.unfinished }
+  finished = true
+  return { seen, whole, unfinished: reader.finish() }
 }
 
 /** The standard to the letter, for a whole body at once (WHATWG 9.2.6). */
@@ -179,6 +182,25 @@ describe("EventReader", () => {
     }
   }, patience)
 
+  it("cuts no text out of what the service itself writes, wherever that is cut", () => {
+    const bytes = encoder.encode("data:{\"a\":1}\n\ndata: {\"b\":\"é\"}\n\ndata:{\"c\":3}\n\n")
+    for (let first = 0; first <= bytes.length; first++) {
+      for (let second = first; second <= bytes.length; second++) {
+        const seen: Array<string> = []
+        const reader = new EventReader({
+          onData: (text, start, end) => {
+            // Behind its field: what the parser hands out is the data alone.
+            assert.match(text.slice(0, start), /data: ?$/)
+            seen.push(text.slice(start, end))
+          },
+          onRetry: () => {}
+        })
+        for (const piece of cutAt(bytes, first, second)) reader.feed(piece)
+        assert.deepStrictEqual(seen, ["{\"a\":1}", "{\"b\":\"é\"}", "{\"c\":3}"])
+      }
+    }
+  })
+
   it("takes an event of the greatest length, and none that is a byte longer, however it comes", () => {
     for (const size of [100, 65_536, 3 * maxEventBytes]) {
       for (
@@ -232,7 +254,7 @@ describe("EventReader", () => {
     await new Promise((resolve) => setImmediate(resolve))
     collect()
     assert.isAtMost(chunks.filter((chunk) => chunk.deref() !== undefined).length, 1)
-    assert.isFalse(reader.unfinished)
+    assert.isFalse(reader.finish())
   })
 
   it("stops at a line without end long before memory does", () => {
