@@ -41,13 +41,15 @@ export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> 
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
   ): void {
     if (status < 200) return
     this.status = status
     this.headers = headers
+    // Undici keeps these for as long as the body lasts: a twentieth of what a followed log holds.
+    controller.rawHeaders = null
     this.#wake()
   }
 
