@@ -28,17 +28,23 @@ import { Exchange } from "./internal/Exchange.ts"
 export const layerOptions = (options: Agent.Options): Layer.Layer<HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          compileSchemas()
-          return new Agent(options)
-        }),
-        (agent) => Effect.promise(() => agent.destroy())
-      ),
-      (agent) => make(agent)
-    )
+    Effect.gen(function*() {
+      compileSchemas()
+      const { signal } = yield* closed
+      const connect = typeof options.connect === "function" ? options.connect : { ...options.connect, signal }
+      const agent = yield* Effect.acquireRelease(
+        Effect.sync(() => new Agent({ ...options, connect })),
+        (made) => Effect.promise(() => made.destroy())
+      )
+      return make(agent)
+    })
   )
+
+/** Aborted when the scope closes: an agent lets a connection that is being made go on, for minutes in a black hole. */
+const closed = Effect.acquireRelease(
+  Effect.sync(() => new AbortController()),
+  (controller) => Effect.sync(() => controller.abort())
+)
 
 /**
  * The transport on Node: undici without its time limits on silence, which would end a deploy after 300 seconds. The

@@ -30,7 +30,7 @@ export const selfSigned = (): { readonly key: string; readonly cert: string } =>
 }
 
 /** A port that takes no connection and refuses none: its process is stopped, and its queue is full. */
-const blackHole = Effect.gen(function*() {
+export const blackHole: Effect.Effect<number, never, Scope.Scope> = Effect.gen(function*() {
   const program = `const server = require("node:net").createServer(() => {})
 server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
   require("node:fs").writeSync(1, String(server.address().port))
@@ -69,8 +69,13 @@ export const detours: Effect.Effect<Detours, never, Scope.Scope> = Effect.gen(fu
   const resetting = yield* listening(
     Net.createServer((socket) => socket.on("error", () => {}).once("data", () => socket.resetAndDestroy()))
   )
+  const { signal } = yield* Effect.acquireRelease(
+    Effect.sync(() => new AbortController()),
+    (controller) => Effect.sync(() => controller.abort())
+  )
   const straight = buildConnector({
     timeout: 30_000,
+    signal,
     // What the system's resolver answers for a name that is not there, without asking anybody outside of this machine.
     lookup: (hostname, _, callback) =>
       callback(Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), { code: "ENOTFOUND" }), "", 4)

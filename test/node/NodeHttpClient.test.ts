@@ -1,12 +1,14 @@
 import * as Chosen from "#http-client"
 import { assert, describe, it } from "@effect/vitest"
-import { Basilica, Deployments, Executors, Transport } from "basilica-sdk"
+import { Basilica, Deployments, Executors, Health, Transport } from "basilica-sdk"
 import { NodeHttpClient } from "basilica-sdk/node"
 import { Effect, Fiber, Layer, Result } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { type AddressInfo, createServer, type Server } from "node:net"
+import process from "node:process"
 import { inspect } from "node:util"
 import { Agent, setGlobalDispatcher } from "undici"
+import { blackHole } from "../faults/Detours.ts"
 import { atOnce, onItsTime } from "../support/client.ts"
 import { json, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
 
@@ -83,6 +85,21 @@ describe("the transport on Node", () => {
         Effect.flip
       )
       assert.deepInclude(connecting, { _tag: "TimeoutError", phase: "connect", outcome: "none" })
+    }))
+
+  it.live("closes with a connection still being made, and leaves none", () =>
+    Effect.gen(function*() {
+      const port = yield* blackHole
+      const connecting = () => process.getActiveResourcesInfo().filter((kind) => kind === "ConnectWrap").length
+      const before = connecting()
+      const during = yield* Health.use((health) => health.check).pipe(
+        Effect.flip,
+        Effect.map(({ _tag }) => [_tag, connecting()]),
+        Effect.provide(Basilica.layer({ baseUrl: `http://127.0.0.1:${port}`, token: "t", timeout: "100 millis" }))
+      )
+      assert.deepStrictEqual(during, ["TimeoutError", before + 1])
+      const gone = Effect.delay(Effect.sync(connecting), "1 millis")
+      assert.strictEqual(yield* Effect.repeat(gone, { until: (count) => count === before, times: 500 }), before)
     }))
 
   it.live("can be replaced by the user's own", () =>
