@@ -1,5 +1,5 @@
 /**
- * Runs all benches and prints one table: `npm run bench`. With `--short`, as CI runs it: without the peers, with fewer
+ * Runs all benches and prints one table: `npm run bench`; of some alone: `npm run bench -- logs calls`. With `--short`, as CI runs it: without the peers, with fewer
  * rounds, and it fails where a figure falls to half of its mark.
  */
 import { execFileSync } from "node:child_process"
@@ -10,7 +10,10 @@ import { isMet, machine, type Row, table } from "./Table.ts"
 const npm = (cwd: string, ...args: ReadonlyArray<string>) =>
   execFileSync("npm", args, { cwd, stdio: ["ignore", "ignore", "inherit"] })
 
-const programs = Contest.isShort
+const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith("--")).map((name) => `${name}.ts`)
+const programs = chosen.length > 0
+  ? chosen
+  : Contest.isShort
   ? ["logs.ts", "calls.ts", "many.ts", "start.ts", "local.ts"]
   : ["logs.ts", "calls.ts", "many.ts", "reader.ts", "start.ts", "size.ts", "local.ts"]
 

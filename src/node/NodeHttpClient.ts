@@ -22,29 +22,29 @@ import { Agent, type Dispatcher } from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
 import { bodyError, chunks, pull, type WithChunks } from "../services/ChunkSource.ts"
 import { compileSchemas } from "./internal/compileSchemas.ts"
+import { Connecting } from "./internal/Connecting.ts"
 import { Exchange } from "./internal/Exchange.ts"
 
 /** {@link layer} with limits of your own: connections, proxies, TLS. Takes the options of undici's `Agent`. */
 export const layerOptions = (options: Agent.Options): Layer.Layer<HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,
-    Effect.gen(function*() {
-      compileSchemas()
-      const { signal } = yield* closed
-      const connect = typeof options.connect === "function" ? options.connect : { ...options.connect, signal }
-      const agent = yield* Effect.acquireRelease(
-        Effect.sync(() => new Agent({ ...options, connect })),
-        (made) => Effect.promise(() => made.destroy())
-      )
-      return make(agent)
-    })
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          compileSchemas()
+          const connecting = new Connecting()
+          return { agent: new Agent({ factory: connecting.pool, ...options }), connecting }
+        }),
+        ({ agent, connecting }) =>
+          Effect.promise(() => {
+            connecting.destroy()
+            return agent.destroy()
+          })
+      ),
+      ({ agent }) => make(agent)
+    )
   )
-
-/** Aborted when the scope closes: an agent lets a connection that is being made go on, for minutes in a black hole. */
-const closed = Effect.acquireRelease(
-  Effect.sync(() => new AbortController()),
-  (controller) => Effect.sync(() => controller.abort())
-)
 
 /**
  * The transport on Node: undici without its time limits on silence, which would end a deploy after 300 seconds. The
