@@ -122,8 +122,8 @@ const follow = async (name: string, url: string, count: number, seconds: number)
     return { seen, closeMillis: performance.now() - begin }
   }
 
-  // A few streams first: what is loaded and made once is not the others'.
-  await round(count / 10, memory)
+  // As many streams first: what is loaded, made and compiled once is not the others'.
+  await round(count, memory)
   await sleep(500)
   const thingsBefore = things()
   const memoryBefore = await memory()
