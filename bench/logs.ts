@@ -146,7 +146,7 @@ const marks = { chunks: 0.8, "line by line": 0.7, "for await": 0.7 }
 
 const measure = async (): Promise<ReadonlyArray<Row>> => {
   const server = await Contest.serve()
-  const contest = { program: import.meta.filename, url: server.url, rounds: Contest.isShort ? 4 : 9 }
+  const contest = { program: import.meta.filename, url: server.url, rounds: Contest.isShort ? 4 : 21 }
   const reading = await Contest.run({
     ...contest,
     names: Object.keys(readers),

@@ -351,9 +351,17 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           return cost > 0
         })
       }
-      const all = call.method !== "POST"
-        ? Effect.retry(one, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
-        : one
+      // Most calls never fail, and to begin a schedule is a tenth of what they cost.
+      const retried = (error: E) => {
+        let failed: E | undefined = error
+        const next = Effect.suspend(() => {
+          const first = failed
+          failed = undefined
+          return first === undefined ? one : Effect.fail(first)
+        })
+        return Effect.retry(next, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
+      }
+      const all = call.method === "POST" ? one : Effect.catch(one, retried)
       const outOfTime = (afterMillis: number) =>
         Effect.suspend(() =>
           Effect.fail(
