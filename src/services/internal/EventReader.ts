@@ -41,8 +41,12 @@ export class EventReader {
   feed(bytes: Uint8Array): boolean {
     let rest = bytes
     while (rest.length > 0) {
-      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes) return this.#fast(rest)
-      if (this.#begunBytes > 0 && !this.#general(this.#takeBegun())) return false
+      if (this.#between && this.#begunBytes + rest.length <= maxEventBytes) {
+        this.#fast(rest)
+        return true
+      }
+      // What is put aside is within the limits.
+      if (this.#begunBytes > 0) this.#general(this.#takeBegun())
       const event = rest.subarray(0, afterBlankLine(rest))
       if (!this.#general(event)) return false
       rest = rest.subarray(event.length)
@@ -59,7 +63,8 @@ export class EventReader {
     return !this.#between
   }
 
-  #fast(bytes: Uint8Array): boolean {
+  /** Reads bytes that are within the limits with what is put aside. */
+  #fast(bytes: Uint8Array): void {
     const end = this.#afterLastBlankLine(bytes)
     let begin = 0
     if (end > 0 && this.#begunBytes > 0) {
@@ -71,7 +76,7 @@ export class EventReader {
     if (end > begin) this.#readWhole(bytes.subarray(begin, end))
     if (end < bytes.length) this.#putAside(bytes.subarray(end))
     // Where lines end with carriage returns, an event may be whole though no empty line was found.
-    return !bytes.includes(cr, end) || this.#general(this.#takeBegun())
+    if (bytes.includes(cr, end)) this.#general(this.#takeBegun())
   }
 
   /** Reads whole events. */
@@ -177,11 +182,10 @@ class Limits {
 
   /** What of the bytes is to be parsed: all but comments, up to an event that is too long. */
   check(bytes: Uint8Array): Uint8Array {
-    let kept: Array<Uint8Array> | undefined
+    const kept: Array<Uint8Array> = []
     let begin = 0
     const drop = (end: number, next: number) => {
-      if (end > begin) (kept ??= []).push(bytes.subarray(begin, end))
-      else kept ??= []
+      if (end > begin) kept.push(bytes.subarray(begin, end))
       begin = next
     }
     for (let at = 0; at < bytes.length; at++) {
@@ -200,7 +204,6 @@ class Limits {
         if (this.#lineBytes === 0) this.#eventBytes = 0
         else if (!this.#comment) this.#eventBytes += this.#lineBytes
         this.#lineBytes = 0
-        this.#comment = false
         this.#afterCr = byte === cr
       } else {
         this.#afterCr = false
@@ -219,7 +222,6 @@ class Limits {
         }
       }
     }
-    if (kept === undefined) return bytes
     drop(bytes.length, bytes.length)
     return joined(kept)
   }
