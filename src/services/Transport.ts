@@ -529,7 +529,7 @@ const notSegment = "is not one segment of a path; allowed: text that is not empt
  */
 const forgetToken = (sent: HttpClientRequest.HttpClientRequest): Effect.Effect<void> =>
   Effect.sync(() => {
-    Object.defineProperty(sent, "headers", { value: Headers.remove(sent.headers, "authorization"), enumerable: true })
+    Object.defineProperty(sent, "headers", { value: Headers.remove(sent.headers, "authorization") })
   })
 
 const changes = (call: Request): boolean => call.method !== "GET"

@@ -53,6 +53,7 @@ const inMemory = (provider: IdentityProvider, { exchange = 50, spread = 0 }: Del
         if (fault === "drop") return yield* broken("ECONNREFUSED")
         const lost = fault === "lose the reply" || fault === "cut the reply"
         const oauth = pathname.startsWith("/oauth/")
+        assert.strictEqual(headers["accept"], "application/json")
         if (oauth) yield* Effect.sleep(exchange)
         const reply = typeof fault === "object" ? fault : provider.handle(asked, lost)
         if (lost) return yield* broken("ECONNRESET")
@@ -139,6 +140,18 @@ describe("a sign-in that is renewed", () => {
       yield* list
       yield* list
       yield* TestClock.adjust("1 second")
+      assert.strictEqual(provider.exchanges, 0)
+      yield* list
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(provider.exchanges, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is not renewed early by the first call of a program, which would have to wait for it", () => {
+    const { layer, provider } = virtual({ lifetimeSeconds: 86_400 })
+    return Effect.gen(function*() {
+      yield* TestClock.adjust("86200 seconds")
+      yield* list
       assert.strictEqual(provider.exchanges, 0)
       yield* list
       yield* TestClock.adjust("1 second")

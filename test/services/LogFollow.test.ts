@@ -8,7 +8,8 @@ import {
   type LogOptions,
   LogStream,
   NetworkError,
-  type OpenReply
+  type OpenReply,
+  RateLimited
 } from "basilica-sdk"
 import { MemoryBasilica, Mock } from "basilica-sdk/testing"
 import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Random, Result, Schema, Scope, Stream } from "effect"
@@ -159,7 +160,8 @@ describe("a followed log", () => {
         [[broken(events("ab")), 404], ["active"], 1],
         [[broken(events("ab")), 204], ["active"], 1],
         [[silent(events("ab"))], [404], 1],
-        [[events("ab")], [404], 0]
+        [[events("ab")], [404], 0],
+        [[events("ab"), 404], ["active"], 1]
       ]
       for (const [answers, states, warned] of ends) {
         const warnings: Array<unknown> = []
@@ -203,6 +205,15 @@ describe("a followed log", () => {
       assert.deepInclude(rest, { error: undefined, text: "cd" })
     }))
 
+  it.effect("gives up too where each connection opens and breaks, and brings nothing new", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([broken(events("ab"))])
+      const { error, text } = yield* run(layer, { maxReconnects: 3 })
+      assert.strictEqual(text, "ab")
+      assert.instanceOf(error, NetworkError)
+      assert.strictEqual(asked.length, 4)
+    }))
+
   it.effect("does not give up a log that is cut for hours while nothing is written", () =>
     Effect.gen(function*() {
       const cuts = Array.from({ length: 60 }, () =>
@@ -236,6 +247,23 @@ describe("a followed log", () => {
         assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
         assert.deepStrictEqual(asked.slice(0, 2), [`${begin} follow`, `${begin + wait} follow`])
       }
+    }))
+
+  it.effect("waits as long as a refusal asks for, up to a minute", () =>
+    Effect.gen(function*() {
+      for (const [millis, wait] of [[45_000, 45], [999_999, 60]] as const) {
+        const refusal = new RateLimited({ operation: "test", retryAfterMillis: millis })
+        const { asked, layer } = service([broken(events("a")), refusal, events("ab")], ["terminated"])
+        assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+        const [, refused = 0, again = 0] = asked.map((what) => Number.parseInt(what, 10))
+        assert.strictEqual(again - refused, wait)
+      }
+    }))
+
+  it.effect("finds a connection dead that is silent from its beginning", () =>
+    Effect.gen(function*() {
+      const { layer } = service([silent(""), events("ab")], ["active", "terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
     }))
 
   it.effect("finds a connection dead that is silent while the log goes on", () =>
@@ -378,6 +406,16 @@ describe("the place behind a cut", () => {
       const { error, text } = yield* run(layer)
       assert.strictEqual(text, "ab")
       assert.instanceOf(error, LogGap)
+    }))
+
+  it.effect("that is not certain is taken for the first that it can be, where gaps are passed", () =>
+    Effect.gen(function*() {
+      const log = same("x", 1) + same("x", 1) + same("y", 2)
+      const { error, text } = yield* run(service([broken(same("x", 1)), log, log], ["terminated"]).layer, {
+        tail: 1,
+        onGap: "continue"
+      })
+      assert.deepStrictEqual([error, text], [undefined, "xxy"])
     }))
 
   it.effect("is known on the first connection where the last line gets another time on each", () =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors } from "basilica-sdk"
 import { FaultScript, MemoryBasilica, MemoryJournal } from "basilica-sdk/testing"
-import { Clock, Effect, Exit, Fiber, Layer, Logger, Scope, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, Schedule, Scope, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as RetryBudget from "../../src/services/internal/RetryBudget.ts"
@@ -76,6 +76,32 @@ describe("what a mutation run found untested", () => {
       const { value: end } = yield* timed(Effect.exit(Scope.close(services, Exit.void)))
       assert.isTrue(Exit.isSuccess(end))
     })
+  })
+
+  it.effect("tries five times within 15 seconds to stop what a scope held, and says why it is not sure", () => {
+    const faults = new FaultScript([{ on: "DELETE", fault: { after: "body", reply: { status: 429 } } }])
+    return Effect.gen(function*() {
+      const services = yield* Scope.make()
+      const layer = MemoryBasilica.layer({ faults, retry: Schedule.recurs(0) })
+      const context = yield* Layer.buildWithScope(Layer.provideMerge(layer, Logger.layer([])), services)
+      const use = Effect.scoped(Deployments.use((all) => all.scoped(config)))
+      const { millis, value } = yield* timed(Effect.exit(Effect.provide(use, context)))
+      assert.match(Exit.isFailure(value) ? Cause.pretty(value.cause) : "", /too many requests \(429\)/)
+      assert.approximately(millis / 1000, 15, 2)
+      assert.strictEqual(faults.count("DELETE"), 5)
+    })
+  })
+
+  it.effect("writes into the journal whether a scope holds what is deployed: that is never adopted", () => {
+    const faults = new FaultScript([{ on: "POST", fault: { after: "body", reply: { status: 502, body: "<html>" } } }])
+    return Effect.gen(function*() {
+      const deployments = yield* Deployments
+      for (const deploy of [deployments.deploy(config), Effect.scoped(deployments.scoped(config))]) {
+        yield* timed(Effect.flip(deploy))
+      }
+      const open = yield* DeployJournal.use((journal) => journal.open)
+      assert.deepStrictEqual(open.map(({ held }) => held), [undefined, true])
+    }).pipe(Effect.provide(Layer.provideMerge(quiet(faults), MemoryJournal.layer())))
   })
 
   it.effect("looks every 5 seconds after a deployment that is watched", () => {

@@ -187,10 +187,7 @@ class LogFollower {
       const { tail } = position
       const reply = yield* Effect.onError(this.#open(own, { follow, tail }), () => Scope.close(own, Exit.void))
       this.#opened = true
-      if (reply === undefined) {
-        yield* Scope.close(own, Exit.void)
-        return false
-      }
+      if (reply === undefined) return false
       const openedAt = this.#clock.currentTimeMillisUnsafe()
       const connectedAt = reply.date ?? openedAt
       // Nothing that is there is wanted, so this moment is the only place there is.

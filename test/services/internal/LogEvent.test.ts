@@ -45,6 +45,16 @@ describe("LogEvent", () => {
     assert.deepStrictEqual(both(data).quick, ["line", "stderr", "2025-09-20T12:00:00Z", "say \"hi\" \\"])
   })
 
+  it("takes nothing for a line whose keys are others", () => {
+    const line = `{"message":"a","stream":"stdout","timestamp":"t"}`
+    assert.deepStrictEqual(both(line).quick, ["line", "stdout", "t", "a"])
+    for (const key of ["message", "stream", "timestamp"]) {
+      const { quick, slow } = both(line.replace(key, key.toUpperCase()))
+      assert.strictEqual(slow, "no text", key)
+      assert.strictEqual(quick, slow, key)
+    }
+  })
+
   it(`reads the end of a line as JSON reads the whole, on any event (seed ${seed})`, () => {
     const event = fc.oneof(
       fc.record({ message: text, stream: text, timestamp: text }).map((fields) => JSON.stringify(fields)),
