@@ -44,7 +44,8 @@ const broken = (text: string) => Stream.concat(bytes(text), Stream.fail(reset))
 /** A service that answers one after the other, the last for ever; what it was asked for is noted with its time. */
 const service = (
   answers: ReadonlyArray<Body | OpenReply | number | Error>,
-  states: ReadonlyArray<string | number> = ["active"]
+  states: ReadonlyArray<string | number> = ["active"],
+  last: Body | number = events("b", 1)
 ) => {
   const asked: Array<string> = []
   let connections = 0
@@ -55,8 +56,8 @@ const service = (
     open: Effect.fnUntraced(function*(call) {
       const { follow, tail } = call.query ?? {}
       yield* note(`${follow === true ? "follow" : "read"}${tail === undefined ? "" : ` ${String(tail)}`}`)
-      if (follow === false && tail === 1) return reply(events("b", 1))
-      const answer = answers[Math.min(connections++, answers.length - 1)] ?? 500
+      const isLast = follow === false && tail === 1
+      const answer = isLast ? last : answers[Math.min(connections++, answers.length - 1)] ?? 500
       if (typeof answer === "number") {
         const refusal = { operation: call.operation, scope: "", status: answer, code: "", reason: "", requestId: "" }
         const own = call.onRefusal?.({ ...refusal, retryAfterMillis: undefined, mayHaveRun: false })
@@ -278,6 +279,34 @@ describe("a followed log", () => {
       assert.deepStrictEqual(asked.slice(0, 3), ["0 follow", "60 status", "60 read 1"])
     }))
 
+  it.effect("keeps a silent connection where its last line is not to be had", () =>
+    Effect.gen(function*() {
+      for (const last of [204, 404, 500]) {
+        const { asked, layer } = service([silent(events("a")), events("ab")], ["active", "active", "terminated"], last)
+        assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+        assert.strictEqual(asked.filter((what) => what.endsWith("read 1")).length, 2)
+      }
+    }))
+
+  it.effect("asks five times more for what was written behind the last cut, and fails then with the place", () =>
+    Effect.gen(function*() {
+      const late = service([events("ab"), reset, reset, reset, reset, reset, events("abc")], ["terminated"])
+      assert.deepInclude(yield* run(late.layer), { error: undefined, text: "abc" })
+      const never = service([events("ab"), reset], ["terminated"])
+      const { error, text } = yield* run(never.layer)
+      assert.strictEqual(text, "ab")
+      assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
+      assert.strictEqual(never.asked.filter((what) => what.endsWith("read")).length, 6)
+    }))
+
+  it.effect("says of each failure that nothing was changed by it", () =>
+    Effect.gen(function*() {
+      const closed = yield* run(service([events("ab")]).layer, { maxReconnects: 0 })
+      assert.deepInclude(closed.error, { _tag: "NetworkError", outcome: "none" })
+      const odd = yield* run(service(["data:1\n\n"]).layer)
+      assert.deepInclude(odd.error, { _tag: "InvalidResponse", outcome: "none" })
+    }))
+
   it.effect("keeps a connection that is silent because nothing is written, but none that is older than the service lets it be", () =>
     Effect.gen(function*() {
       const { asked, layer } = service([silent(events("ab")), silent(events("abc"))])
@@ -402,10 +431,13 @@ describe("the place behind a cut", () => {
 
   it.effect("is not guessed where the log begins with a line that is the same as the last one", () =>
     Effect.gen(function*() {
-      const { layer } = service([broken(same("a", 0) + same("b", 1)), same("b", 1) + same("c", 2)], ["terminated"])
-      const { error, text } = yield* run(layer)
+      const left = same("b", 1) + same("c", 2)
+      const { error, text } = yield* run(service([broken(same("a", 0) + same("b", 1)), left], ["terminated"]).layer)
       assert.strictEqual(text, "ab")
       assert.instanceOf(error, LogGap)
+      // Behind the gap that was told of, it is.
+      const rest = yield* run(service([left], ["terminated"]).layer, { from: cursorOf(error) })
+      assert.deepInclude(rest, { error: undefined, text: "c" })
     }))
 
   it.effect("that is not certain is taken for the first that it can be, where gaps are passed", () =>

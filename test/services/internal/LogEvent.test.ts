@@ -45,6 +45,18 @@ describe("LogEvent", () => {
     assert.deepStrictEqual(both(data).quick, ["line", "stderr", "2025-09-20T12:00:00Z", "say \"hi\" \\"])
   })
 
+  it("reads a line that is not wanted at its end alone", () => {
+    // No JSON: whoever parses it finds no line.
+    const line = (stream: string, time: string) => `{"message":"a\tb","stream":"${stream}","timestamp":"${time}"}`
+    const event = new LogEvent()
+    for (const [stream, time] of [["stdout", "t"], ["stdout", "t"], ["stderr", "u"], ["stdout", "longer"]] as const) {
+      const data = line(stream, time)
+      event.read(`data:${data}\n\n`, 5, 5 + data.length)
+      assert.deepStrictEqual([event.kind, event.stream, event.timestamp], ["line", stream, time])
+    }
+    assert.deepStrictEqual([event.message, event.kind], ["", "no object"])
+  })
+
   it("takes nothing for a line whose keys are others", () => {
     const line = `{"message":"a","stream":"stdout","timestamp":"t"}`
     assert.deepStrictEqual(both(line).quick, ["line", "stdout", "t", "a"])
