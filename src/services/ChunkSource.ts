@@ -17,7 +17,10 @@ export type Chunks = Arr.NonEmptyReadonlyArray<Uint8Array>
 export interface ChunkSource<E> {
   /** What has come, `"end"` behind all of it, or why there is no more; `undefined` while there is nothing. */
   read(): Exit.Exit<Chunks | "end", E> | undefined
-  /** Calls the listener once, as soon as there is something to read. There is one listener at a time. */
+  /**
+   * Calls the listener once, when something comes. There is one listener at a time. Who waits has to {@link read} in the
+   * same turn of the event loop first: what came before is not told again.
+   */
   onReadable(listener: (() => void) | undefined): void
   /** Gives the rest up: the connection is closed, unless all of it has come. */
   abandon(): void
@@ -27,6 +30,9 @@ export interface ChunkSource<E> {
 export const next = <E>(source: ChunkSource<E>): Effect.Effect<Chunks | "end", E> => {
   const effect: Effect.Effect<Chunks | "end", E> = Effect.suspend(() =>
     source.read() ?? Effect.callback((resume) => {
+      // Once more: a fiber may give way to others before it comes here.
+      const read = source.read()
+      if (read !== undefined) return resume(read)
       // Read when the fiber goes on: one that was interrupted meanwhile leaves what has come.
       source.onReadable(() => resume(effect))
       return Effect.sync(() => source.onReadable(undefined))

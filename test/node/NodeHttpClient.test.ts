@@ -2,12 +2,12 @@ import * as Chosen from "#http-client"
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, Deployments, Executors, Health, Transport } from "basilica-sdk"
 import { NodeHttpClient } from "basilica-sdk/node"
-import { Effect, Fiber, Layer, Result } from "effect"
+import { Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
-import { type AddressInfo, createServer, type Server } from "node:net"
+import { type AddressInfo, createServer, type Server, Socket } from "node:net"
 import process from "node:process"
 import { inspect } from "node:util"
-import { Agent, setGlobalDispatcher } from "undici"
+import { Agent, type buildConnector, setGlobalDispatcher } from "undici"
 import { blackHole } from "../faults/Detours.ts"
 import { atOnce, onItsTime } from "../support/client.ts"
 import { json, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
@@ -100,6 +100,24 @@ describe("the transport on Node", () => {
       assert.deepStrictEqual(during, ["TimeoutError", before + 1])
       const gone = Effect.delay(Effect.sync(connecting), "1 millis")
       assert.strictEqual(yield* Effect.repeat(gone, { until: (count) => count === before, times: 500 }), before)
+    }))
+
+  it.live("leaves no call without an answer when it closes, though another connection was refused", () =>
+    Effect.gen(function*() {
+      const sockets: Array<Socket> = []
+      const connect: buildConnector.connector = (_, callback) => {
+        const socket = new Socket().once("error", (error) => callback(error, null))
+        // Undici's agent forgets its pool when a connection of it fails.
+        if (sockets.push(socket) === 2) setTimeout(() => socket.destroy(new Error("refused")), 5)
+        return socket
+      }
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(NodeHttpClient.layerOptions({ connect }), scope)
+      const get = Effect.provideContext(HttpClient.get("http://127.0.0.1:1/"), context)
+      const calls = [yield* Effect.forkChild(get), yield* Effect.forkChild(get)]
+      yield* Effect.sleep("50 millis")
+      yield* Scope.close(scope, Exit.void)
+      for (const call of calls) assert.isTrue(Exit.isFailure(yield* Effect.timeout(Fiber.await(call), "2 seconds")))
     }))
 
   it.live("can be replaced by the user's own", () =>

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  ApiError,
+  Basilica,
   Deployments,
   LogCursor,
   type LogEntry,
@@ -13,6 +15,7 @@ import {
 } from "basilica-sdk"
 import { MemoryBasilica, Mock } from "basilica-sdk/testing"
 import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Random, Result, Schema, Scope, Stream } from "effect"
+import { MaxOpsBeforeYield } from "effect/Scheduler"
 import { TestClock } from "effect/testing"
 import { against } from "../support/client.ts"
 import { bare, json, logEvent, rental, rentalId, scriptedServer } from "../support/ScriptedServer.ts"
@@ -44,7 +47,7 @@ const broken = (text: string) => Stream.concat(bytes(text), Stream.fail(reset))
 /** A service that answers one after the other, the last for ever; what it was asked for is noted with its time. */
 const service = (
   answers: ReadonlyArray<Body | OpenReply | number | Error>,
-  states: ReadonlyArray<string | number> = ["active"],
+  states: ReadonlyArray<string | number | Error> = ["active"],
   last: Body | number = events("b", 1)
 ) => {
   const asked: Array<string> = []
@@ -69,6 +72,7 @@ const service = (
     request: Effect.fnUntraced(function*(call) {
       yield* note("status")
       const state = states[Math.min(looks++, states.length - 1)] ?? "active"
+      if (state instanceof Error) return yield* Effect.fail(state as never)
       if (typeof state === "string") return yield* Effect.orDie(Effect.fromResult(call.decode(rental(state))))
       const refusal = { operation: call.operation, scope: "", status: state, code: "", reason: "", requestId: "" }
       const own = call.onRefusal?.({ ...refusal, retryAfterMillis: undefined, mayHaveRun: false })
@@ -286,6 +290,23 @@ describe("a followed log", () => {
         assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
         assert.strictEqual(asked.filter((what) => what.endsWith("read 1")).length, 2)
       }
+    }))
+
+  it.effect("keeps a silent connection where the service is too busy to say whether the deployment runs", () =>
+    Effect.gen(function*() {
+      const failed = new ApiError({ operation: "test", status: 503, reason: "", retryable: true, outcome: "none" })
+      // Where the status fails, the list is asked.
+      const busy = [new RateLimited({ operation: "test" }), failed, failed]
+      const { asked, layer } = service([silent(events("a")), events("ab")], [...busy, "terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+      assert.deepStrictEqual(asked.map((what) => what.split(" ")[1]), [
+        "follow",
+        "status",
+        "status",
+        "status",
+        "status",
+        "read"
+      ])
     }))
 
   it.effect("asks five times more for what was written behind the last cut, and fails then with the place", () =>
@@ -595,6 +616,39 @@ describe("a followed log over real connections", () => {
           assert.strictEqual(read, texts, `cut at ${cut}`)
         }
       }
+    }))
+
+  it.live("is read to its end by a reader that is busy, wherever that gives way to others", () =>
+    Effect.gen(function*() {
+      let finish = () => {}
+      const server = yield* scriptedServer((response, { url }) => {
+        if (!url.includes("/logs")) return bare(response, 404)
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.write(events("a"))
+        finish = () => response.end(events("b", 1))
+      })
+      const layer = Basilica.layer({ baseUrl: server.url, token: "t" })
+      yield* Effect.gen(function*() {
+        const logs = yield* LogStream
+        for (const follow of [false, true]) {
+          for (let busy = 0; busy < 150; busy++) {
+            const messages: Array<string> = []
+            const read = Stream.runForEach(logs.follow(rentalId, { follow }), ({ message }) =>
+              Effect.gen(function*() {
+                messages.push(message)
+                if (message !== "a") return
+                yield* Effect.sleep(2)
+                finish()
+                for (let step = 0; step < busy; step++) yield* Effect.suspend(() => Effect.void)
+              }))
+            const ended = yield* read.pipe(
+              Effect.provideService(MaxOpsBeforeYield, 150),
+              Effect.timeoutOption("5 seconds")
+            )
+            assert.deepStrictEqual([ended._tag, messages.join("")], ["Some", "ab"], `${follow}, busy for ${busy}`)
+          }
+        }
+      }).pipe(Effect.provide(layer))
     }))
 
   it.live("survives a restart of the server", () =>

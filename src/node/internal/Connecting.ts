@@ -1,6 +1,8 @@
 import { Socket } from "node:net"
 import { type buildConnector, Client, type Dispatcher, Pool } from "undici"
 
+const closed = new Error("The client was closed while a connection was being made")
+
 /**
  * The connections that are being made. An agent that is destroyed lets them go on, and the process with them: in a black
  * hole until the system gives up, which takes minutes.
@@ -17,7 +19,7 @@ export class Connecting {
     })
 
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#sockets) socket.destroy(closed)
   }
 
   #watched(connect: (...args: Parameters<buildConnector.connector>) => unknown): buildConnector.connector {

@@ -184,6 +184,7 @@ class Limits {
   check(bytes: Uint8Array): Uint8Array {
     const kept: Array<Uint8Array> = []
     let begin = 0
+    const endOfLine = lineEnds(bytes)
     const drop = (end: number, next: number) => {
       if (end > begin) kept.push(bytes.subarray(begin, end))
       begin = next
@@ -209,7 +210,7 @@ class Limits {
         this.#afterCr = false
         if (this.#lineBytes++ === 0) this.#comment = byte === colon
         if (this.#comment) {
-          const end = endOfLine(bytes, at)
+          const end = endOfLine(at)
           // The colon stays, so that the line does not become an empty one.
           const text = this.#lineBytes === 1 ? at + 1 : at
           this.#lineBytes = 2
@@ -227,9 +228,18 @@ class Limits {
   }
 }
 
-const endOfLine = (bytes: Uint8Array, from: number): number => {
-  const end = bytes.indexOf(lf, from)
-  const line = bytes.subarray(from, end === -1 ? bytes.length : end)
-  const earlier = line.indexOf(cr)
-  return from + (earlier === -1 ? line.length : earlier)
+/** Finds where the line ends that is at some place, from the beginning on: each byte is looked at once, however short lines are. */
+const lineEnds = (bytes: Uint8Array) => {
+  const finder = (end: number) => {
+    let found = -1
+    return (from: number): number => {
+      if (found < from) {
+        const at = bytes.indexOf(end, from)
+        found = at === -1 ? bytes.length : at
+      }
+      return found
+    }
+  }
+  const [nextLf, nextCr] = [finder(lf), finder(cr)]
+  return (from: number): number => Math.min(nextLf(from), nextCr(from))
 }

@@ -370,7 +370,11 @@ class LogFollower {
         return this.#broken("the connection was silent too long")
       }
       const seen = yield* Effect.result(this.#look)
-      if (Result.isFailure(seen)) return seen.failure
+      if (Result.isFailure(seen)) {
+        const error = seen.failure
+        // A service that is busy or fails says nothing of this connection.
+        return error._tag === "RateLimited" || (error._tag === "ApiError" && error.retryable) ? undefined : error
+      }
       if (seen.success !== "running") return seen.success
       return (yield* this.#missesLines)
         ? this.#broken("the connection is silent, though the log goes on")

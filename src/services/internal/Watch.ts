@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { NetworkError } from "../../errors/NetworkError.ts"
@@ -12,7 +13,9 @@ import type { Chunks, ChunkSource } from "../ChunkSource.ts"
 /** How long a connection is silent before it is noticed, in milliseconds. */
 const silence = 60_000
 /** How often somebody looks. */
-const interval = 20_000
+const interval = 1000
+/** So much longer it is for some than for others, so that thousands of silent logs are not looked into at once. */
+const spread = 20_000
 /** How much later than it should a timer ends whose machine slept. */
 const nap = 30_000
 
@@ -26,6 +29,7 @@ type Notice = "silent" | "slept"
 export class Watch {
   readonly #bodies = new Set<WatchedBody>()
   #looking: Fiber.Fiber<void> | undefined
+  #count = 0
 
   /** The next bytes of a body, which is watched until the scope closes. */
   over(
@@ -34,7 +38,7 @@ export class Watch {
     scope: Scope.Scope
   ): Effect.Effect<Effect.Effect<Chunks | "end" | Notice, NetworkError>> {
     return Effect.suspend(() => {
-      const body = new WatchedBody(source, clock)
+      const body = new WatchedBody(source, clock, silence + (this.#count++ * interval) % spread)
       this.#bodies.add(body)
       this.#looking ??= Effect.runForkWith(Context.make(Clock.Clock, clock))(this.#look(clock))
       return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.#leave(body))), body.next)
@@ -53,8 +57,9 @@ export class Watch {
       const before = clock.currentTimeMillisUnsafe()
       return Effect.map(Effect.sleep(interval), () => {
         const now = clock.currentTimeMillisUnsafe()
-        const slept = now - before > interval + nap
-        for (const body of this.#bodies) body.look(now, slept)
+        // What was heard of since the machine woke is alive.
+        const sleptSince = now - before > interval + nap ? before + interval : undefined
+        for (const body of this.#bodies) body.look(now, sleptSince)
       })
     }))
   }
@@ -63,28 +68,34 @@ export class Watch {
 class WatchedBody {
   readonly #source: ChunkSource<NetworkError>
   readonly #clock: Clock.Clock
+  readonly #silence: number
   #heardAt: number
   #slept = false
   #notice: ((what: Notice) => void) | undefined
 
-  constructor(source: ChunkSource<NetworkError>, clock: Clock.Clock) {
+  constructor(source: ChunkSource<NetworkError>, clock: Clock.Clock, silence: number) {
     this.#source = source
     this.#clock = clock
+    this.#silence = silence
     this.#heardAt = clock.currentTimeMillisUnsafe()
   }
 
   /** Waiting can be given up and taken up again without losing any byte. */
-  readonly next: Effect.Effect<Chunks | "end" | Notice, NetworkError> = Effect.suspend(() => {
+  readonly next: Effect.Effect<Chunks | "end" | Notice, NetworkError> = Effect.suspend(() => this.#take() ?? this.#wait)
+
+  #take(): Exit.Exit<Chunks | "end" | Notice, NetworkError> | undefined {
     this.#notice = undefined
-    if (this.#slept) return Effect.succeed("slept")
+    if (this.#slept) return Exit.succeed("slept")
     const read = this.#source.read()
-    if (read === undefined) return this.#wait
-    this.#heardAt = this.#clock.currentTimeMillisUnsafe()
+    if (read !== undefined) this.#heardAt = this.#clock.currentTimeMillisUnsafe()
     return read
-  })
+  }
 
   get #wait(): Effect.Effect<Chunks | "end" | Notice, NetworkError> {
     return Effect.callback((resume) => {
+      // Once more: a fiber may give way to others before it comes here.
+      const taken = this.#take()
+      if (taken !== undefined) return resume(taken)
       this.#notice = (what) => {
         this.#stop()
         resume(Effect.succeed(what))
@@ -99,14 +110,22 @@ class WatchedBody {
     this.#source.onReadable(undefined)
   }
 
-  /** Tells whoever waits what is to be noticed. */
-  look(now: number, slept: boolean): void {
-    this.#slept ||= slept
-    if (slept) {
-      this.#notice?.("slept")
-    } else if (this.#notice !== undefined && now - this.#heardAt >= silence) {
+  /** Tells whoever waits what is to be noticed. `sleptSince`: the machine slept, and nothing was heard since then. */
+  look(now: number, sleptSince: number | undefined): void {
+    if (sleptSince !== undefined && this.#heardAt <= sleptSince) {
+      this.#slept = true
+      this.#tell("slept")
+    } else if (this.#notice !== undefined && now - this.#heardAt >= this.#silence) {
       this.#heardAt = now
-      this.#notice("silent")
+      this.#tell("silent")
     }
+  }
+
+  /** In a turn of its own: what it makes of it is not the watch's. */
+  #tell(what: Notice): void {
+    const notice = this.#notice
+    queueMicrotask(() => {
+      if (this.#notice === notice) notice?.(what)
+    })
   }
 }

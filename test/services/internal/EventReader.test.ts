@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { EventReader, maxEventBytes } from "../../../src/services/internal/EventReader.ts"
-import { collect } from "../../support/MachineTime.ts"
+import { collect, worked } from "../../support/MachineTime.ts"
 import { type Chance, chanceOf, patience, replay, size } from "../../support/Scale.ts"
 
 const encoder = new TextEncoder()
@@ -241,6 +241,12 @@ describe("EventReader", () => {
       reader.feed(encoder.encode("\ndata:b\n\n"))
       assert.deepStrictEqual(seen, [beginning.startsWith("data") ? "a\nb" : "b"])
     }
+  })
+
+  it("reads comments that end with carriage returns at the cost of their length", () => {
+    const chunk = encoder.encode(":x\r".repeat(100_000))
+    const reader = new EventReader({ onData: () => {}, onRetry: () => {} })
+    assert.isBelow(worked(() => reader.feed(chunk)), 500)
   })
 
   it("holds on to nothing of the events that it has read", async () => {

@@ -1,0 +1,128 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { MaxOpsBeforeYield } from "effect/Scheduler"
+import { TestClock } from "effect/testing"
+import { type Chunks, type ChunkSource, next } from "../../../src/services/ChunkSource.ts"
+import { PulledSource } from "../../../src/services/internal/PulledSource.ts"
+import { Watch } from "../../../src/services/internal/Watch.ts"
+
+const chunks: Chunks = [Uint8Array.of(1)]
+const silent: ChunkSource<never> = { read: () => undefined, onReadable: () => {}, abandon: () => {} }
+
+/** Brings something between the look of a reader and its listener, and tells nobody of it. */
+const untold = (): ChunkSource<never> => {
+  let looks = 0
+  return { ...silent, read: () => looks++ === 0 ? undefined : Exit.succeed(chunks) }
+}
+
+/** A clock whose timers end when they are told to. */
+const handClock = () => {
+  const timers: Array<{ readonly due: number; readonly end: () => void }> = []
+  const clock = {
+    now: 1_000_000,
+    currentTimeMillisUnsafe: () => clock.now,
+    sleep: (duration: Duration.Duration) =>
+      Effect.callback<void>((resume) => {
+        timers.push({ due: clock.now + Duration.toMillis(duration), end: () => resume(Effect.void) })
+      }),
+    /** Time goes on, and the timer that waits ends. */
+    tick: async (millis: number) => {
+      clock.now += millis
+      timers.shift()?.end()
+      await turn()
+    }
+  }
+  return Object.assign(clock, { asClock: clock as unknown as Clock.Clock })
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe("who waits for bytes", () => {
+  it.effect("finds what came between the look and the listener", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* next(untold()), chunks)
+      const body = yield* new Watch().over(untold(), yield* Clock.Clock, yield* Effect.scope)
+      assert.strictEqual(yield* body, chunks)
+    }))
+
+  it.live("loses no chunk of a pull that went on after it was given up, wherever the reader gives way to others", () =>
+    Effect.gen(function*() {
+      for (let limit = 3; limit < 80; limit++) {
+        const scope = yield* Scope.make()
+        const pulls: Array<(chunks: Chunks) => void> = []
+        const pull = Effect.callback<Chunks>((resume) => {
+          pulls.push((some) => resume(Effect.succeed(some)))
+        })
+        const source = yield* PulledSource.make(pull, scope)
+        const body = yield* new Watch().over(source, yield* Clock.Clock, scope)
+        const givenUp = yield* Effect.forkChild(body, { startImmediately: true })
+        yield* Fiber.interrupt(givenUp)
+        const busy = Effect.forEach(Array.from({ length: 20 }), () => Effect.suspend(() => Effect.void))
+        const reading = yield* Effect.andThen(busy, body).pipe(
+          Effect.provideService(MaxOpsBeforeYield, limit),
+          Effect.forkChild({ startImmediately: true })
+        )
+        pulls.shift()?.([Uint8Array.of(1)])
+        yield* Effect.promise(turn)
+        pulls.shift()?.([Uint8Array.of(2)])
+        assert.deepStrictEqual(yield* Fiber.join(reading), chunks, `giving way after ${limit}`)
+        yield* Scope.close(scope, Exit.void)
+      }
+    }))
+})
+
+describe("the watch over silent connections", () => {
+  it.effect("looks after thousands that began together one after the other", () =>
+    Effect.gen(function*() {
+      const watch = new Watch()
+      let noticed = 0
+      for (let count = 0; count < 200; count++) {
+        const body = yield* watch.over(silent, yield* Clock.Clock, yield* Effect.scope)
+        yield* Effect.forkScoped(Effect.forever(Effect.map(body, () => noticed++)), { startImmediately: true })
+      }
+      let before = 0
+      for (let second = 1; second <= 300; second++) {
+        yield* TestClock.adjust("1 second")
+        assert.isAtMost(noticed - before, 20, `second ${second}`)
+        before = noticed
+      }
+      assert.approximately(noticed, 200 * 4, 100)
+    }))
+
+  it("takes a connection for dead that was there before the machine slept, and none that was made since", async () => {
+    const clock = handClock()
+    const watch = new Watch()
+    const scope = Scope.makeUnsafe()
+    const over = () => Effect.runFork(Effect.runSync(watch.over(silent, clock.asClock, scope)))
+    const old = over()
+    // The timer goes by a clock that stood still meanwhile: it has not ended yet.
+    clock.now += 3_600_000
+    const fresh = over()
+    await clock.tick(500)
+    assert.deepStrictEqual(old.pollUnsafe(), Exit.succeed("slept"))
+    assert.isUndefined(fresh.pollUnsafe())
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
+  it("goes on for the others where what one makes of it throws", async () => {
+    const clock = handClock()
+    const watch = new Watch()
+    const scope = Scope.makeUnsafe()
+    const thrown: Array<unknown> = []
+    const onThrow = (error: unknown) => thrown.push(error)
+    const others = process.listeners("uncaughtException")
+    process.removeAllListeners("uncaughtException").on("uncaughtException", onThrow)
+    const body = () => Effect.runSync(watch.over(silent, clock.asClock, scope))
+    Effect.runCallback(body(), {
+      onExit: () => {
+        throw new Error("of the program")
+      }
+    })
+    const other = Effect.runFork(body())
+    for (let second = 0; second < 70; second++) await clock.tick(1000)
+    process.off("uncaughtException", onThrow)
+    for (const listener of others) process.on("uncaughtException", listener)
+    assert.lengthOf(thrown, 1)
+    assert.deepStrictEqual(other.pollUnsafe(), Exit.succeed("silent"))
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+})
