@@ -6,7 +6,7 @@ try {
   await basilica.deployments.stop(job.id)
 } catch (error) {
   if (error instanceof DeployOutcomeUnknown) {
-    console.error("One of these may be running, and billed:", error.candidates)
+    console.error(error.message, error.candidates) // one of these may be running, and billed
     throw error
   }
   if (!(error instanceof DeploymentError)) throw error

@@ -5,7 +5,8 @@ const program = Deployments.use((deployments) => deployments.status("rental-0"))
   Effect.map((status) => status._tag),
   Effect.catchTag("NotFound", () => Effect.succeed("it is stopped, or was never there")),
   Effect.flatMap(Console.log),
-  Effect.provide(Basilica.layerConfig)
+  Effect.provide(Basilica.layerConfig),
+  Effect.catchTag("ConfigurationError", (error) => Console.error(error.problems))
 )
 
 await Effect.runPromise(program)

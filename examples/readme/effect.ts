@@ -14,8 +14,8 @@ const program = Effect.gen(function*() {
   )
 }).pipe(
   Effect.scoped, // stops the deployment here, after a failure or an interruption too
-  Effect.catchTag("DeployOutcomeUnknown", (error) => Console.error(error.message, error.candidates)),
-  Effect.provide(Basilica.layerConfig) // reads BASILICA_API_TOKEN
+  Effect.provide(Basilica.layerConfig), // reads BASILICA_API_TOKEN
+  Effect.catchTag("DeployOutcomeUnknown", (error) => Console.error(error.message, error.candidates))
 )
 
 await Effect.runPromise(program)

@@ -58,8 +58,13 @@ export class FaultScript {
     this.#options = options
   }
 
-  /** Adds a rule behind the others. */
+  /** Adds a rule behind the others. Throws a `TypeError` at an `on` that no request can fit. */
   add(rule: FaultRule): void {
+    if (rule.on !== undefined && !/^[A-Z]+( \/[^{}]*)?$/.test(rule.on)) {
+      throw new TypeError(
+        `No request fits "${rule.on}". Give a method and the beginning of a path, such as "DELETE /rentals/", or a method.`
+      )
+    }
     this.#rules.push({ rule, passed: 0, met: 0 })
   }
 
