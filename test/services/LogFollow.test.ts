@@ -407,8 +407,18 @@ describe("a gap in a log", () => {
         const rest = yield* run(service([body], ["terminated"]).layer, { from: cursorOf(error) })
         assert.isUndefined(rest.error)
       }
-      const { error } = yield* run(service([broken(events("ab")), ""], ["terminated"]).layer, { onGap: "continue" })
+      const warnings: Array<unknown> = []
+      const logger = Logger.make(({ message }) => {
+        warnings.push(message)
+      })
+      const passed = service([broken(events("ab")), ""], ["terminated"]).layer
+      const { error } = yield* Effect.provideService(
+        run(passed, { onGap: "continue" }),
+        Logger.CurrentLoggers,
+        new Set([logger])
+      )
       assert.isUndefined(error)
+      assert.match(String(warnings), /may be missing/)
     }))
 
   it.effect("is found in a log that was replaced by one that begins with the same text", () =>

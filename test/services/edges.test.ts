@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors } from "basilica-sdk"
+import { Basilica, type DeployIntent, DeployJournal, Deployments, Executors, Health } from "basilica-sdk"
 import { FaultScript, MemoryBasilica, MemoryJournal } from "basilica-sdk/testing"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, Schedule, Scope, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
@@ -103,6 +103,28 @@ describe("what a mutation run found untested", () => {
       assert.deepStrictEqual(open.map(({ held }) => held), [undefined, true])
     }).pipe(Effect.provide(Layer.provideMerge(quiet(faults), MemoryJournal.layer())))
   })
+
+  it.effect("checks the deadline of deploys when the layer is made", () =>
+    Effect.gen(function*() {
+      const layer = Basilica.layer({ token: "t", deployTimeout: "soon" as "1 second" })
+      const error = yield* Effect.flip(Effect.provide(Deployments.use((all) => all.list()), layer))
+      assert.strictEqual(error._tag, "ConfigurationError")
+    }))
+
+  it.effect("waits a random part of 100 ms, then of 200 ms, before it tries again", () =>
+    Effect.gen(function*() {
+      const faults = new FaultScript([{ on: "GET /health", fault: { after: "body", reply: { status: 503 } } }])
+      const calls = Effect.repeat(Effect.exit(Health.use((health) => health.check)), { times: 19 })
+      const fiber = yield* Effect.forkChild(Effect.provide(calls, quiet(faults)), { startImmediately: true })
+      const begin = yield* Clock.currentTimeMillis
+      while (fiber.pollUnsafe() === undefined) {
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        yield* TestClock.adjust("5 millis")
+      }
+      assert.strictEqual(faults.count("GET /health"), 60)
+      // Half of 300 ms, 20 times.
+      assert.approximately((yield* Clock.currentTimeMillis) - begin, 3000, 1500)
+    }))
 
   it.effect("looks every 5 seconds after a deployment that is watched", () => {
     const faults = new FaultScript()
