@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
@@ -20,7 +21,7 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Agent, type Dispatcher } from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
-import { bodyError, chunks, pull, type WithChunks } from "../services/ChunkSource.ts"
+import { type Chunks, chunks, type ChunkSource, pull, type WithChunks } from "../services/ChunkSource.ts"
 import { compileSchemas } from "./internal/compileSchemas.ts"
 import { Connecting } from "./internal/Connecting.ts"
 import { Exchange } from "./internal/Exchange.ts"
@@ -109,7 +110,7 @@ const bytes = (body: HttpBody.HttpBody): Uint8Array | string | null => {
   throw new TypeError(`A request body of kind ${body._tag} is not supported; send text, JSON or bytes.`)
 }
 
-class UndiciResponse extends Inspectable.Class implements WithChunks {
+class UndiciResponse extends Inspectable.Class implements WithChunks, ChunkSource<HttpClientError.HttpClientError> {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly remoteAddress: Option.Option<string> = Option.none()
@@ -141,15 +142,27 @@ class UndiciResponse extends Inspectable.Class implements WithChunks {
 
   /** Pulled: nothing is read before it is asked for. Who stops reading closes the connection, also while waiting. */
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
-    const exchange = this.#exchange
     return Stream.unwrap(Effect.as(
-      Effect.addFinalizer(() => Effect.sync(exchange.abandon)),
-      Stream.mapError(Stream.fromPull(Effect.succeed(pull(exchange))), (cause) => bodyError(this, cause))
+      Effect.addFinalizer(() => Effect.sync(() => this.abandon())),
+      Stream.fromPull(Effect.succeed(pull(this)))
     ))
   }
 
-  get [chunks](): Exchange {
-    return this.#exchange
+  get [chunks](): this {
+    return this
+  }
+
+  read(): Exit.Exit<Chunks | "end", HttpClientError.HttpClientError> | undefined {
+    const read = this.#exchange.read()
+    return read && Exit.mapError(read, (cause) => this.#bodyError(cause))
+  }
+
+  onReadable(listener: (() => void) | undefined): void {
+    this.#exchange.onReadable(listener)
+  }
+
+  abandon(): void {
+    this.#exchange.abandon()
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {
@@ -164,7 +177,7 @@ class UndiciResponse extends Inspectable.Class implements WithChunks {
     return Effect.flatMap(this.text, (text) =>
       Effect.try({
         try: () => text === "" ? null : JSON.parse(text) as Schema.Json,
-        catch: (cause) => bodyError(this, cause)
+        catch: (cause) => this.#bodyError(cause)
       }))
   }
 
@@ -173,11 +186,11 @@ class UndiciResponse extends Inspectable.Class implements WithChunks {
   }
 
   get formData(): Effect.Effect<never, HttpClientError.HttpClientError> {
-    return Effect.fail(bodyError(this, new TypeError("Form data is not supported")))
+    return Effect.fail(this.#bodyError(new TypeError("Form data is not supported")))
   }
 
   get upgrade(): Effect.Effect<never, HttpClientError.HttpClientError> {
-    return Effect.fail(bodyError(this, new TypeError("Upgrades are not supported")))
+    return Effect.fail(this.#bodyError(new TypeError("Upgrades are not supported")))
   }
 
   toJSON(): unknown {
@@ -186,5 +199,12 @@ class UndiciResponse extends Inspectable.Class implements WithChunks {
 
   pipe(): unknown {
     return pipeArguments(this, arguments)
+  }
+
+  /** The error of a body that broke off, or is none of what was asked for. */
+  #bodyError(cause: unknown): HttpClientError.HttpClientError {
+    return new HttpClientError.HttpClientError({
+      reason: new HttpClientError.DecodeError({ request: this.request, response: this, cause })
+    })
   }
 }

@@ -199,8 +199,8 @@ const missing = (places: ReadonlyArray<string>, otherwise = ""): AuthenticationE
     operation: "Auth.token",
     kind: "missing",
     reason: `there is no token; looked for it in: ${places.join("; ")}`,
-    remedy: `Give an API key (basilica_...) or an access token there${otherwise} or sign in with Auth.deviceLogin ` +
-      "(deviceLogin of a BasilicaClient) or the official command line and use the token file. Without an account: npx basilica-local serves one on this machine."
+    remedy: `Give an API key (basilica_...) or an access token there${otherwise} or sign in with deviceLogin or the ` +
+      "official command line and use the token file. Without an account: npx basilica-local."
   })
 
 const endpointOf = (options: SignInOptions) =>

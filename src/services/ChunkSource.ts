@@ -2,7 +2,7 @@ import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Predicate from "effect/Predicate"
 import type * as Pull from "effect/Pull"
@@ -58,20 +58,11 @@ export const eachChunk = <E>(source: ChunkSource<E>, take: (chunk: Uint8Array) =
 /** The key of a {@link WithChunks}. */
 export const chunks: unique symbol = Symbol.for("basilica-sdk/services/ChunkSource")
 
-/** A response whose body can be read so. The errors are those of the connection. */
+/** A response whose body can be read so. */
 export interface WithChunks extends HttpClientResponse.HttpClientResponse {
-  readonly [chunks]: ChunkSource<Error>
+  readonly [chunks]: ChunkSource<HttpClientError.HttpClientError>
 }
 
 /** Whether the body of a response can be read without a stream. */
 export const hasChunks = (response: HttpClientResponse.HttpClientResponse): response is WithChunks =>
   Predicate.hasProperty(response, chunks)
-
-/** The error of a body that broke off. */
-export const bodyError = (
-  response: HttpClientResponse.HttpClientResponse,
-  cause: unknown
-): HttpClientError.HttpClientError =>
-  new HttpClientError.HttpClientError({
-    reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
-  })

@@ -37,7 +37,7 @@ import { reasonLimit } from "../schema/wire/ErrorBody.ts"
 import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
 import type { CallProgress } from "./CallProgress.ts"
-import { bodyError, type Chunks, chunks, type ChunkSource, hasChunks, type WithChunks } from "./ChunkSource.ts"
+import { type Chunks, chunks, type ChunkSource, hasChunks } from "./ChunkSource.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import {
@@ -353,13 +353,13 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       }
       // Most calls never fail, and to begin a schedule is a tenth of what they cost.
       const retried = (error: E) => {
-        let failed: E | undefined = error
-        const next = Effect.suspend(() => {
-          const first = failed
-          failed = undefined
-          return first === undefined ? one : Effect.fail(first)
+        let next: Effect.Effect<A, E, R> = Effect.fail(error)
+        const each = Effect.suspend(() => {
+          const now = next
+          next = one
+          return now
         })
-        return Effect.retry(next, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
+        return Effect.retry(each, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
       }
       const all = call.method === "POST" ? one : Effect.catch(one, retried)
       const outOfTime = (afterMillis: number) =>
@@ -455,7 +455,7 @@ const openReply = (
   }
   const failed = (error: HttpClientError.HttpClientError) => fromTransport(operation, error, "body", false)
   if (hasChunks(response)) {
-    const source = new OpenBody(operation, response)
+    const source = new OpenBody(operation, response[chunks])
     return Effect.as(
       Effect.addFinalizer(() => Effect.sync(() => source.abandon())),
       { ...head, body: Stream.mapError(response.stream, failed), chunks: source }
@@ -476,25 +476,24 @@ const openReply = (
 
 class OpenBody implements ChunkSource<NetworkError> {
   readonly #operation: string
-  readonly #response: WithChunks
+  readonly #source: ChunkSource<HttpClientError.HttpClientError>
 
-  constructor(operation: string, response: WithChunks) {
+  constructor(operation: string, source: ChunkSource<HttpClientError.HttpClientError>) {
     this.#operation = operation
-    this.#response = response
+    this.#source = source
   }
 
   read(): Exit.Exit<Chunks | "end", NetworkError> | undefined {
-    const read = this.#response[chunks].read()
-    return read &&
-      Exit.mapError(read, (cause) => fromTransport(this.#operation, bodyError(this.#response, cause), "body", false))
+    const read = this.#source.read()
+    return read && Exit.mapError(read, (error) => fromTransport(this.#operation, error, "body", false))
   }
 
   onReadable(listener: (() => void) | undefined): void {
-    this.#response[chunks].onReadable(listener)
+    this.#source.onReadable(listener)
   }
 
   abandon(): void {
-    this.#response[chunks].abandon()
+    this.#source.abandon()
   }
 }
 

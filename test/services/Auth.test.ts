@@ -61,7 +61,7 @@ describe("where a token comes from", () => {
         /: BASILICA_API_TOKEN in the environment\./
       )
       const nothing = yield* Effect.flip(Effect.provide(token, Auth.layerNone))
-      assert.match(nothing.message, /the option token.*BASILICA_API_TOKEN.*Auth\.deviceLogin/)
+      assert.match(nothing.message, /the option token.*BASILICA_API_TOKEN.*deviceLogin.*npx basilica-local/)
       for (const { message } of [error, nothing]) assert.lengthOf(message.match(/BASILICA_API_TOKEN/g) ?? [], 1)
     }))
 

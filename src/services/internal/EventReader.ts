@@ -184,7 +184,7 @@ class Limits {
   check(bytes: Uint8Array): Uint8Array {
     const kept: Array<Uint8Array> = []
     let begin = 0
-    const endOfLine = lineEnds(bytes)
+    const [nextLf, nextCr] = [nextOf(bytes, lf), nextOf(bytes, cr)]
     const drop = (end: number, next: number) => {
       if (end > begin) kept.push(bytes.subarray(begin, end))
       begin = next
@@ -210,7 +210,7 @@ class Limits {
         this.#afterCr = false
         if (this.#lineBytes++ === 0) this.#comment = byte === colon
         if (this.#comment) {
-          const end = endOfLine(at)
+          const end = Math.min(nextLf(at), nextCr(at))
           // The colon stays, so that the line does not become an empty one.
           const text = this.#lineBytes === 1 ? at + 1 : at
           this.#lineBytes = 2
@@ -228,18 +228,11 @@ class Limits {
   }
 }
 
-/** Finds where the line ends that is at some place, from the beginning on: each byte is looked at once, however short lines are. */
-const lineEnds = (bytes: Uint8Array) => {
-  const finder = (end: number) => {
-    let found = -1
-    return (from: number): number => {
-      if (found < from) {
-        const at = bytes.indexOf(end, from)
-        found = at === -1 ? bytes.length : at
-      }
-      return found
-    }
+/** The place of the next such byte from some place on: each byte is looked at once while these places go on. */
+const nextOf = (bytes: Uint8Array, byte: number) => {
+  let found = -1
+  return (from: number): number => {
+    if (found < from) found = bytes.indexOf(byte, from)
+    return found = found === -1 ? bytes.length : found
   }
-  const [nextLf, nextCr] = [finder(lf), finder(cr)]
-  return (from: number): number => Math.min(nextLf(from), nextCr(from))
 }
