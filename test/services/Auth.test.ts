@@ -293,6 +293,19 @@ describe("Auth.deviceLogin", () => {
       assert.strictEqual(second?.get("grant_type"), "urn:ietf:params:oauth:grant-type:device_code")
     }))
 
+  it.effect("asks as often as the service says, and no less than each minute", () =>
+    Effect.gen(function*() {
+      for (const [says, seconds] of [[2, 2], [600, 60]] as const) {
+        const provider = new IdentityProvider({ deviceIntervalSeconds: says })
+        provider.devicePolls = ["authorization_pending"]
+        const steps: Array<DeviceLoginStep> = []
+        const fiber = yield* Effect.forkChild(login(provider, steps), { startImmediately: true })
+        yield* TestClock.adjust(`${2 * seconds} seconds`)
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(steps.map(({ _tag }) => _tag), ["ShowCode", "Waiting", "SignedIn"])
+      }
+    }))
+
   const lives: ReadonlyArray<readonly [says: unknown, millis: number]> = [
     [60, 60_000],
     ["60", 60_000],

@@ -36,6 +36,8 @@ export interface ProviderOptions {
   readonly overlap?: boolean
   /** Its clock. Default: that of this machine. */
   readonly now?: () => number
+  /** How long who waits for a person leaves it alone between two questions. Default: 5. */
+  readonly deviceIntervalSeconds?: number
   /** Leaves `expires_in` out of the replies. */
   readonly withoutLifetime?: boolean
 }
@@ -141,7 +143,7 @@ export class IdentityProvider {
           verification_uri: "https://sign.in/activate",
           verification_uri_complete: "https://sign.in/activate?user_code=WDJB-MJHT",
           expires_in: 600,
-          interval: 5
+          interval: this.#options.deviceIntervalSeconds ?? 5
         }
       }
     }
