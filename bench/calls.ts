@@ -53,15 +53,14 @@ const calls = (status: () => Promise<number>, list: () => Promise<number>) => as
 
 /** The same in Effect. */
 const effects = <E, R>(status: Effect.Effect<number, E, R>, list: Effect.Effect<number, E, R>) => (task: string) => {
-  const repeat = (times: number, call: Effect.Effect<number, E, R>) =>
+  const repeat = (times: number, call: Effect.Effect<number, E, R>, concurrency: 1 | "unbounded" = 1) =>
     Effect.map(
-      Effect.forEach(Array.from({ length: times }), () => call),
+      Effect.forEach(Array.from({ length: times }), () => call, { concurrency }),
       (counts) => counts.reduce((sum, count) => sum + count, 0)
     )
   if (task === "sequential") return repeat(small, status)
   if (task === "executors") return repeat(lists, list)
-  const all = Effect.all(Array.from({ length: 64 }, () => repeat(small / 64, status)), { concurrency: "unbounded" })
-  return Effect.map(all, (counts) => counts.reduce((sum, count) => sum + count, 0))
+  return repeat(64, repeat(small / 64, status), "unbounded")
 }
 
 const effectFace: Contest.Contender = async (url) => {

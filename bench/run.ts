@@ -1,6 +1,6 @@
 /**
- * Runs all benches and prints one table: `npm run bench`; of some alone: `npm run bench -- logs calls`. With `--short`, as CI runs it: without the peers, with fewer
- * rounds, and it fails where a figure falls to half of its mark.
+ * Runs all benches and prints one table: `npm run bench`; of some alone: `npm run bench -- logs calls`. With `--short`, as
+ * CI runs it: without the peers, with fewer rounds, and it fails where a figure falls to half of its mark.
  */
 import { execFileSync } from "node:child_process"
 import { existsSync } from "node:fs"

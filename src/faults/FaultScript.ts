@@ -60,11 +60,7 @@ export class FaultScript {
 
   /** Adds a rule behind the others. Throws a `TypeError` at an `on` that no request can fit. */
   add(rule: FaultRule): void {
-    if (rule.on !== undefined && !/^[A-Z]+( \/[^{}]*)?$/.test(rule.on)) {
-      throw new TypeError(
-        `No request fits "${rule.on}". Give a method and the beginning of a path, such as "DELETE /rentals/", or a method.`
-      )
-    }
+    if (rule.on !== undefined) checkOn(rule.on)
     this.#rules.push({ rule, passed: 0, met: 0 })
   }
 
@@ -78,8 +74,9 @@ export class FaultScript {
     return this.#seen
   }
 
-  /** How many requests came in of this kind, such as `POST /rentals`. */
+  /** How many requests came in of this kind, such as `POST /rentals`. Throws a `TypeError` at what no request can fit. */
   count(on: string): number {
+    checkOn(on)
     return this.#seen.filter((one) => fits(on, one.method, one.path)).length
   }
 
@@ -114,6 +111,13 @@ export class FaultScript {
     }
     return undefined
   }
+}
+
+const checkOn = (on: string): void => {
+  if (/^[A-Z]+( \/[^{}]*)?$/.test(on)) return
+  throw new TypeError(
+    `No request fits "${on}". Give a method and the beginning of a path, such as "DELETE /rentals/", or a method.`
+  )
 }
 
 const fits = (on: string, method: string, path: string): boolean => {

@@ -351,17 +351,9 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
           return cost > 0
         })
       }
-      // Most calls never fail, and to begin a schedule is a tenth of what they cost.
-      const retried = (error: E) => {
-        let next: Effect.Effect<A, E, R> = Effect.fail(error)
-        const each = Effect.suspend(() => {
-          const now = next
-          next = one
-          return now
-        })
-        return Effect.retry(each, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
-      }
-      const all = call.method === "POST" ? one : Effect.catch(one, retried)
+      const all = call.method !== "POST"
+        ? Effect.retry(one, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
+        : one
       const outOfTime = (afterMillis: number) =>
         Effect.suspend(() =>
           Effect.fail(

@@ -2,7 +2,7 @@ import * as Chosen from "#http-client"
 import { assert, describe, it } from "@effect/vitest"
 import { Basilica, Deployments, Executors, Health, Transport } from "basilica-sdk"
 import { NodeHttpClient } from "basilica-sdk/node"
-import { Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { type AddressInfo, createServer, type Server, Socket } from "node:net"
 import process from "node:process"
@@ -105,17 +105,21 @@ describe("the transport on Node", () => {
   it.live("leaves no call without an answer when it closes, though another connection was refused", () =>
     Effect.gen(function*() {
       const sockets: Array<Socket> = []
+      const refused = yield* Deferred.make<void>()
       const connect: buildConnector.connector = (_, callback) => {
         const socket = new Socket().once("error", (error) => callback(error, null))
         // Undici's agent forgets its pool when a connection of it fails.
-        if (sockets.push(socket) === 2) setTimeout(() => socket.destroy(new Error("refused")), 5)
+        if (sockets.push(socket) === 2) {
+          socket.once("close", () => Deferred.doneUnsafe(refused, Exit.void))
+          setImmediate(() => socket.destroy(new Error("refused")))
+        }
         return socket
       }
       const scope = yield* Scope.make()
       const context = yield* Layer.buildWithScope(NodeHttpClient.layerOptions({ connect }), scope)
       const get = Effect.provideContext(HttpClient.get("http://127.0.0.1:1/"), context)
       const calls = [yield* Effect.forkChild(get), yield* Effect.forkChild(get)]
-      yield* Effect.sleep("50 millis")
+      yield* Deferred.await(refused)
       yield* Scope.close(scope, Exit.void)
       for (const call of calls) assert.isTrue(Exit.isFailure(yield* Effect.timeout(Fiber.await(call), "2 seconds")))
     }))

@@ -25,6 +25,7 @@ export class Connecting {
   #watched(connect: (...args: Parameters<buildConnector.connector>) => unknown): buildConnector.connector {
     return (to, callback) => {
       let isOver = false
+      // It may call back before it returns.
       let socket: unknown
       // Undici's own connector returns the socket; one of the user's, which may not, is the user's to close.
       socket = connect(to, (...result) => {

@@ -46,9 +46,8 @@ export class ByteBuffer {
   /** The whole as text; what is not UTF-8 is replaced. */
   toString(): string {
     this.#close()
-    const [first, ...others] = this.#segments
     // Decoded in one piece: a decoder that is fed piece by piece takes several times as long.
-    return decoder.decode(first === undefined || others.length > 0 ? joined(this.#segments) : first)
+    return decoder.decode(joined(this.#segments))
   }
 
   #close(): void {

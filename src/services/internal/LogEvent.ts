@@ -128,7 +128,7 @@ const messageKey = "{\"message\":\""
 const streamKey = "\",\"stream\":\""
 const timestampKey = "\",\"timestamp\":\""
 
-/** Whether a part stands there. `startsWith` costs three times as much. */
+/** Whether a part stands there. For every line that is skipped, this is quicker than `startsWith`. */
 const stands = (text: string, part: string, at: number): boolean => text.slice(at, at + part.length) === part
 
 const parse = (data: string): unknown => {
