@@ -1,4 +1,6 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import manifest from "./package.json" with { type: "json" }
 
 const conditions = ["basilica-sdk-source"]
 
@@ -30,6 +32,19 @@ export default defineConfig({
           include: ["test/packaging/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000
+        }
+      },
+      {
+        // The Promise face as Node loads it from the package.
+        extends: true,
+        resolve: {
+          alias: {
+            "basilica-sdk/promise": fileURLToPath(new URL(manifest.exports["./promise"].node, import.meta.url))
+          }
+        },
+        test: {
+          name: "bundle",
+          include: ["test/promise/{BasilicaClient,signIn}.test.ts", "test/hostile/secrets.test.ts"]
         }
       }
     ]

@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import * as Basilica from "./Basilica.ts"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { CallOptions } from "./promise/CallOptions.ts"
-import { beforeProcessEnds } from "./promise/processEnd.ts"
+import * as Host from "./promise/Host.ts"
 import { Runner } from "./promise/Runner.ts"
 import type { ApiKey } from "./schema/ApiKey.ts"
 import type { DeployIntent } from "./schema/DeployIntent.ts"
@@ -38,7 +38,7 @@ import { DeployJournal } from "./services/DeployJournal.ts"
 import { Deployments } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
-import { TokenStore, type TokenStoreLayer } from "./services/TokenStore.ts"
+import { TokenStore } from "./services/TokenStore.ts"
 
 /** A length of time: milliseconds, or a text such as `"30 seconds"`. */
 export type Duration = number | `${number} ${"millis" | "seconds" | "minutes" | "hours"}`
@@ -49,7 +49,7 @@ export interface BasilicaClientOptions {
   readonly baseUrl?: string | undefined
   /**
    * An API key (`basilica_...`) or an access token. Default: `BASILICA_API_TOKEN`, and without that the sign-in of
-   * `tokenStore`.
+   * `tokenFile`.
    */
   readonly token?: string | undefined
   /**
@@ -59,13 +59,16 @@ export interface BasilicaClientOptions {
   readonly refreshToken?: string | undefined
   /** Where and as what a person signed in, if not at Basilica's own. */
   readonly signIn?: SignInOptions | undefined
-  /** Where a sign-in is kept: `TokenFile.layer()` of `basilica-sdk/node`. Default: nowhere. */
-  readonly tokenStore?: object | undefined
   /**
-   * Where deploys are written down before they are sent, for `deployments.reconcile` after a crash:
-   * `FileJournal.layer({ path })` of `basilica-sdk/node`. Default: nowhere.
+   * The file that keeps a sign-in: `true` for that of the official command line, or a path. Needs Node, Bun or Deno.
+   * Default: none.
    */
-  readonly journal?: object | undefined
+  readonly tokenFile?: boolean | string | undefined
+  /**
+   * The path of a file where deploys are written down before they are sent, for `deployments.reconcile` after a crash. One
+   * program uses it at a time. Needs Node, Bun or Deno. Default: none.
+   */
+  readonly journalFile?: string | undefined
   /** The deadline of a call, all attempts together. Default: 60 seconds. */
   readonly timeout?: Duration | undefined
   /** The deadline of a deploy. Default: 18 minutes, above what the service takes at most. */
@@ -166,7 +169,7 @@ export interface DeploymentsClient {
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
   /**
-   * Finishes what a crash of this program left: call it at the start. Needs the option `journal` of the client; without
+   * Finishes what a crash of this program left: call it at the start. Needs the option `journalFile` of the client; without
    * it there is nothing to do. Each deploy that was begun and not finished is looked for, and stopped or handed over.
    */
   reconcile(options?: ReconcileOptions): Promise<ReadonlyArray<Reconciled>>
@@ -220,7 +223,7 @@ export class BasilicaClient implements AsyncDisposable {
     const runner = new Runner(layerFrom(options))
     this.#runner = runner
     this.#signIn = options.signIn
-    this.#signInLayer = Layer.merge(readTokenStore(options.tokenStore), DefaultHttpClient.layer)
+    this.#signInLayer = Layer.merge(tokenStore(options.tokenFile), DefaultHttpClient.layer)
     this.executors = {
       listAvailable: (filters, call) =>
         runner.run(Executors.use((executors) => executors.listAvailable(filters)), call),
@@ -233,7 +236,7 @@ export class BasilicaClient implements AsyncDisposable {
         const scope = Scope.makeUnsafe()
         const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
         const stop = () => runner.finish(Scope.close(scope, Exit.void))
-        const forget = beforeProcessEnds(() => this.close())
+        const forget = Host.beforeProcessEnds(() => this.close())
         const release = () => {
           runner.onClosed.delete(release)
           forget()
@@ -277,7 +280,7 @@ export class BasilicaClient implements AsyncDisposable {
   }
 
   /**
-   * Signs a person in with a code that is entered in any browser, and keeps the sign-in in the `tokenStore`, which this
+   * Signs a person in with a code that is entered in any browser, and keeps the sign-in in the `tokenFile`, which this
    * client needs. Its calls use it from then on, unless it was given another token, and so does every program with that
    * store. Ends with the step `SignedIn`; leaving the loop before gives it up.
    *
@@ -295,7 +298,7 @@ export class BasilicaClient implements AsyncDisposable {
   }
 
   /**
-   * Ends the sign-in that the `tokenStore` keeps: makes its refresh token worthless, then forgets it. Rejects with
+   * Ends the sign-in that the `tokenFile` keeps: makes its refresh token worthless, then forgets it. Rejects with
    * `AuthenticationError` where the first fails: then nothing is forgotten. An access token that a program holds stays good
    * until it expires, some hours at most.
    */
@@ -319,37 +322,38 @@ export class BasilicaClient implements AsyncDisposable {
 
 /** What is not said in the options is taken from the environment, as it is now. */
 const layerFrom = (
-  { journal, signIn = {}, tokenStore, ...options }: BasilicaClientOptions
+  { journalFile, signIn = {}, tokenFile, ...options }: BasilicaClientOptions
 ): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
     const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
-    const auth = tokenStore === undefined
+    const auth = tokenFile === undefined || tokenFile === false
       ? Auth.layerConfig
-      : Layer.provide(Auth.layerConfigOrFile, readTokenStore(tokenStore))
+      : Layer.provide(Auth.layerConfigOrFile, tokenStore(tokenFile))
     const services = Basilica.layer({
       ...options,
       baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl),
       auth: Layer.catchTag(auth, "ConfigError", unreadable)
     })
-    return journal === undefined ? services : Layer.provide(services, readJournal(journal))
+    return journalFile === undefined ? services : Layer.provide(services, journal(journalFile))
   })).pipe(
     Layer.catchTag("ConfigError", unreadable),
     Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(signIn), ConfigProvider.fromEnv())))
   )
 
-// These options have no type of Effect, which a user of promises never sees, so they are looked at here.
-
-const readTokenStore = (tokenStore: object | undefined): TokenStoreLayer => {
-  if (Layer.isLayer(tokenStore)) return tokenStore as TokenStoreLayer
-  const problem = tokenStore === undefined ? "is missing" : "is not a place for tokens"
-  return Layer.effect(TokenStore, invalid("tokenStore", `${problem}; allowed: TokenFile.layer() of basilica-sdk/node`))
+const tokenStore = (file: unknown): Layer.Layer<TokenStore, ConfigurationError> => {
+  if (file === true) return Host.tokenFile(undefined)
+  if (isPath(file)) return Host.tokenFile(file)
+  const problem = file === undefined || file === false ? "is missing" : "is no path"
+  const allowed = "true for the file of the official command line, or a path"
+  return Layer.effect(TokenStore, invalid("tokenFile", `${problem}; allowed: ${allowed}`))
 }
 
-const readJournal = (journal: object): Layer.Layer<DeployJournal, ConfigurationError> => {
-  if (Layer.isLayer(journal)) return journal as Layer.Layer<DeployJournal, ConfigurationError>
-  const allowed = "FileJournal.layer({ path }) of basilica-sdk/node"
-  return Layer.effect(DeployJournal, invalid("journal", `is not one; allowed: ${allowed}`))
-}
+const journal = (file: unknown): Layer.Layer<DeployJournal, ConfigurationError> =>
+  isPath(file)
+    ? Host.journalFile(file)
+    : Layer.effect(DeployJournal, invalid("journalFile", "is no path; allowed: the path of a file"))
+
+const isPath = (file: unknown): file is string => typeof file === "string" && file !== ""
 
 const invalid = (field: string, problem: string): Effect.Effect<never, ConfigurationError> =>
   Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems: [{ field, problem }] }))

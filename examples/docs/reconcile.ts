@@ -1,7 +1,6 @@
-import { FileJournal } from "basilica-sdk/node"
 import { BasilicaClient } from "basilica-sdk/promise"
 
-const basilica = new BasilicaClient({ journal: FileJournal.layer({ path: "deploys.journal" }) })
+const basilica = new BasilicaClient({ journalFile: "deploys.journal" })
 
 for (const left of await basilica.deployments.reconcile()) {
   console.log(`${left._tag}: ${left.intent.image}, sent at ${left.intent.sentAt}`)

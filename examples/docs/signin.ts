@@ -1,7 +1,6 @@
-import { TokenFile } from "basilica-sdk/node"
 import { BasilicaClient } from "basilica-sdk/promise"
 
-const basilica = new BasilicaClient({ tokenStore: TokenFile.layer() })
+const basilica = new BasilicaClient({ tokenFile: true })
 
 for await (const step of basilica.deviceLogin()) {
   if (step._tag === "ShowCode") console.log(`Enter the code ${step.userCode} at ${step.verificationUri}`)

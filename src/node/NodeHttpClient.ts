@@ -19,15 +19,16 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Agent, type Dispatcher } from "undici"
+import type * as Undici from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
 import { type Chunks, chunks, type ChunkSource, pull, type WithChunks } from "../services/ChunkSource.ts"
 import { compileSchemas } from "./internal/compileSchemas.ts"
 import { Connecting } from "./internal/Connecting.ts"
 import { Exchange } from "./internal/Exchange.ts"
+import { Agent } from "./internal/undici.ts"
 
 /** {@link layer} with limits of your own: connections, proxies, TLS. Takes the options of undici's `Agent`. */
-export const layerOptions = (options: Agent.Options): Layer.Layer<HttpClient.HttpClient> =>
+export const layerOptions = (options: Undici.Agent.Options): Layer.Layer<HttpClient.HttpClient> =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(
@@ -57,7 +58,7 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = layerOptions({
   connect: { timeout: 0 }
 })
 
-const make = (agent: Agent): HttpClient.HttpClient => {
+const make = (agent: Undici.Agent): HttpClient.HttpClient => {
   const send = (request: HttpClientRequest.HttpClientRequest, url: URL, fiber: AnyFiber, signal?: AbortSignal) =>
     Effect.suspend(() => {
       const progress = fiber.getRef(CallProgress)
@@ -67,7 +68,7 @@ const make = (agent: Agent): HttpClient.HttpClient => {
       })
       signal?.addEventListener("abort", exchange.abandon)
       if (progress !== undefined) progress.abandon = exchange.abandon
-      const options: Dispatcher.DispatchOptions = {
+      const options: Undici.Dispatcher.DispatchOptions = {
         origin: url.origin,
         path: url.pathname + url.search,
         method: request.method,

@@ -36,13 +36,7 @@ export interface TokenFileOptions {
  * const layer = Layer.provide(Basilica.layerConfigOrFile, TokenFile.layer())
  * ```
  *
- * @example
- * ```ts
- * import { TokenFile } from "basilica-sdk/node"
- * import { BasilicaClient } from "basilica-sdk/promise"
- *
- * const basilica = new BasilicaClient({ tokenStore: TokenFile.layer() })
- * ```
+ * In the Promise face it is the option `tokenFile`.
  */
 export const layer = (options: TokenFileOptions = {}): TokenStoreLayer =>
   Layer.effect(

@@ -173,3 +173,20 @@ describe("errors", () => {
     )
   })
 })
+
+describe("an error is told by instanceof", () => {
+  class OwnNotFound extends Face.NotFound {}
+  const given = { operation, resource: "deployment" as const, id: "rental-1" }
+
+  it("of its own class, of a program's class made of it, and of no other", () => {
+    assert.instanceOf(new Face.NotFound(given), Face.NotFound)
+    assert.instanceOf(new OwnNotFound(given), Face.NotFound)
+    assert.instanceOf(new OwnNotFound(given), OwnNotFound)
+    assert.notInstanceOf(new Face.NotFound(given), OwnNotFound)
+    assert.notInstanceOf(new Face.NotFound(given), Face.Conflict)
+    assert.notInstanceOf(Object.assign(new Error("of somebody else"), { _tag: "NotFound" }), Face.NotFound)
+    for (const nothing of [undefined, null, "NotFound", { _tag: "NotFound" }]) {
+      assert.notInstanceOf(nothing, Face.NotFound)
+    }
+  })
+})

@@ -53,18 +53,42 @@ describe.each(Object.entries(budgets))("a browser bundle of %s", (name, budget) 
   })
 })
 
-describe("the transport in a bundle", () => {
-  it.each([
-    ["node", "NodeHttpClient"],
-    ["bun", "HttpClientFetch"],
-    ["deno", "HttpClientFetch"],
-    ["workerd", "HttpClientFetch"],
-    ["edge-light", "HttpClientFetch"],
-    ["browser", "HttpClientFetch"]
-  ])("for %s is %s", async (condition, expected) => {
+it("a browser has no files, and says so", async () => {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `
+        import { BasilicaClient } from "basilica-sdk/promise"
+        export const failures = [{ token: "t", journalFile: "deploys.journal" }, { tokenFile: true }].map((options) =>
+          new BasilicaClient(options).deployments.list().catch(String)
+        )
+      `,
+      resolveDir: root
+    },
+    bundle: true,
+    write: false,
+    conditions: ["browser"],
+    format: "esm"
+  })
+  const { failures } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? "")}`)
+  const [journalFile, tokenFile] = await Promise.all(failures)
+  assert.match(journalFile, /journalFile needs files; allowed: on Node, Bun and Deno\. Nothing was sent/)
+  assert.match(tokenFile, /tokenFile needs files; allowed: on Node, Bun and Deno\. Nothing was sent/)
+})
+
+const runtimes = [
+  ["node", "NodeHttpClient", "promise.node"],
+  ["bun", "HttpClientFetch", "promise"],
+  ["deno", "HttpClientFetch", "promise"],
+  ["workerd", "HttpClientFetch", "promise"],
+  ["edge-light", "HttpClientFetch", "promise"],
+  ["browser", "HttpClientFetch", "promise"]
+] as const
+
+describe.each(runtimes)("a bundle for %s", (condition, transport, promiseFace) => {
+  const filesOf = async (program: string): Promise<ReadonlyArray<string>> => {
     const { metafile } = await build({
       absWorkingDir: root,
-      entryPoints: ["test/packaging/programs/promise-executors.ts"],
+      entryPoints: [`test/packaging/programs/${program}.ts`],
       bundle: true,
       write: false,
       metafile: true,
@@ -74,9 +98,18 @@ describe("the transport in a bundle", () => {
       format: "esm",
       logLevel: "silent"
     })
-    const transports = Object.keys(metafile.inputs).flatMap((file) =>
+    return Object.keys(metafile.inputs)
+  }
+
+  it(`has the transport ${transport}`, async () => {
+    const transports = (await filesOf("effect-everything")).flatMap((file) =>
       /(?:HttpClientFetch|NodeHttpClient)(?=\.js$)/.exec(file)?.[0] ?? []
     )
-    assert.deepEqual(transports, [expected])
+    assert.deepEqual(transports, [transport])
+  })
+
+  it(`has the Promise face of ${promiseFace}.js`, async () => {
+    const faces = (await filesOf("promise-executors")).filter((file) => /^dist\/promise[^/]*$/.test(file))
+    assert.deepEqual(faces, [`dist/${promiseFace}.js`])
   })
 })

@@ -46,7 +46,7 @@ const inside = imports.filter(({ specifier }) => specifier.startsWith(".")).map(
 const show = (offences: typeof imports) => offences.map(({ file, specifier }) => `${file} imports ${specifier}`)
 
 const transport = new Set(
-  ["NodeHttpClient", "internal/Connecting", "internal/Exchange"].map((name) => `src/node/${name}.ts`)
+  ["NodeHttpClient", "internal/Connecting", "internal/Exchange", "internal/undici"].map((name) => `src/node/${name}.ts`)
 )
 
 describe("the imports of src", () => {
@@ -76,9 +76,9 @@ describe("the imports of src", () => {
     assert.deepEqual(show(offences), [])
   })
 
-  it("of the transport are made where the services are wired", () => {
+  it("of what the runtime decides are made where the services are wired", () => {
     const offences = imports.filter(({ file, specifier }) =>
-      specifier.startsWith("#") && !["services", "Basilica"].includes(partOf(file))
+      specifier.startsWith("#") && !["services", "Basilica", "promise"].includes(partOf(file))
     )
     assert.deepEqual(show(offences), [])
   })
@@ -86,7 +86,7 @@ describe("the imports of src", () => {
   it("of packages are effect's modules, and Node's only in local and node", () => {
     const offences = imports.filter(({ file, specifier }) => {
       if (specifier.startsWith("#") || specifier.startsWith(".") || specifier.startsWith("effect/")) return false
-      if (specifier === "undici") return !transport.has(file)
+      if (/^undici(\/|$)/.test(specifier)) return !transport.has(file)
       return !(forNode.has(partOf(file)) && /^node:|^@effect\/platform-node(-shared)?(\/|$)/.test(specifier))
     })
     assert.deepEqual(show(offences), [])

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LocalBasilica } from "basilica-sdk/local"
-import { FileJournal, TokenFile } from "basilica-sdk/node"
 import { AuthenticationError, BasilicaClient, ConfigurationError, type DeviceLoginStep } from "basilica-sdk/promise"
 import { Effect, Redacted } from "effect"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -26,7 +25,7 @@ describe("a sign-in of a program of promises", () => {
         const { signIn, url } = yield* LocalBasilica
         const path = join(yield* directory, "auth.json")
         yield* Effect.promise(async () => {
-          await using basilica = new BasilicaClient({ baseUrl: url, signIn, tokenStore: TokenFile.layer({ path }) })
+          await using basilica = new BasilicaClient({ baseUrl: url, signIn, tokenFile: path })
           const before: unknown = await basilica.executors.listAvailable().catch((error: unknown) => error)
           assert.instanceOf(before, AuthenticationError)
           const steps: Array<DeviceLoginStep> = []
@@ -54,7 +53,7 @@ describe("a sign-in of a program of promises", () => {
       const { signIn, url } = yield* LocalBasilica
       const path = join(yield* directory, "auth.json")
       yield* Effect.promise(async () => {
-        await using basilica = new BasilicaClient({ baseUrl: url, signIn, tokenStore: TokenFile.layer({ path }) })
+        await using basilica = new BasilicaClient({ baseUrl: url, signIn, tokenFile: path })
         const declining = async () => {
           for await (const step of basilica.deviceLogin()) {
             if (step._tag === "ShowCode") await answerOf(step.verificationUri, step.userCode, "deny")
@@ -74,12 +73,15 @@ describe("a sign-in of a program of promises", () => {
 
   it.live("needs a place to be kept, and says so", () =>
     Effect.promise(async () => {
-      for (const tokenStore of [undefined, {}]) {
-        await using basilica = new BasilicaClient({ tokenStore })
+      for (const tokenFile of [undefined, false, ""]) {
+        await using basilica = new BasilicaClient({ tokenFile })
         for (const call of [() => basilica.signOut(), () => basilica.deviceLogin().next()]) {
           const error: unknown = await call().then(() => undefined, (reason: unknown) => reason)
           assert.instanceOf(error, ConfigurationError)
-          assert.match(error.message, /tokenStore .*allowed: TokenFile\.layer\(\) of basilica-sdk\/node/)
+          assert.match(
+            error.message,
+            /tokenFile is .*allowed: true for the file of the official command line, or a path/
+          )
         }
       }
     }))
@@ -90,7 +92,7 @@ describe("the journal of a program of promises", () => {
     Effect.gen(function*() {
       const { running, token, url } = yield* LocalBasilica
       const path = join(yield* directory, "deploys.journal")
-      const options = () => ({ baseUrl: url, token: Redacted.value(token), journal: FileJournal.layer({ path }) })
+      const options = () => ({ baseUrl: url, token: Redacted.value(token), journalFile: path })
       const config = { gpu: { count: 1 }, image: "ubuntu:24.04", command: ["sleep", "60"], noSsh: true }
       // The first program ends after its deploy, as by a crash: what it wrote down by then is put back.
       const { id } = yield* Effect.promise(async () => {
@@ -110,9 +112,9 @@ describe("the journal of a program of promises", () => {
 
   it.live("is one, and says so", () =>
     Effect.promise(async () => {
-      await using basilica = new BasilicaClient({ journal: {} })
+      await using basilica = new BasilicaClient({ journalFile: "" })
       const error: unknown = await basilica.deployments.reconcile().catch((reason: unknown) => reason)
       assert.instanceOf(error, ConfigurationError)
-      assert.match(error.message, /journal .*allowed: FileJournal\.layer\(/)
+      assert.match(error.message, /journalFile is no path; allowed: the path of a file/)
     }))
 })

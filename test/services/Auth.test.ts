@@ -5,6 +5,9 @@ import { BasilicaClient } from "basilica-sdk/promise"
 import { ConfigProvider, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import { inspect } from "node:util"
 import { vi } from "vitest"
 import { IdentityProvider, serveIdentityProvider } from "../support/IdentityProvider.ts"
@@ -94,7 +97,7 @@ describe("where a token comes from", () => {
       }
     }))
 
-  it("is for promises the options, the environment, then the token store", async () => {
+  it("is for promises the options, the environment, then the token file", async () => {
     const seen: Array<string | undefined> = []
     const provider = new IdentityProvider()
     const running = Effect.runFork(Effect.scoped(Effect.gen(function*() {
@@ -104,7 +107,10 @@ describe("where a token comes from", () => {
         return { status: 200, body: { available_executors: [], total_count: 0 } }
       }
       yield* Effect.promise(async () => {
-        const tokenStore = storeOf("from-store", "refresh")
+        const tokenFile = join(mkdtempSync(join(tmpdir(), "basilica-auth-")), "auth.json")
+        writeFileSync(tokenFile, JSON.stringify({ access_token: "from-file", refresh_token: "refresh" }), {
+          mode: 0o600
+        })
         vi.stubEnv("BASILICA_API_URL", url)
         vi.stubEnv("BASILICA_API_TOKEN", undefined)
         const call = async (options: ConstructorParameters<typeof BasilicaClient>[0]) => {
@@ -112,17 +118,18 @@ describe("where a token comes from", () => {
           await basilica.executors.listAvailable()
         }
         try {
-          await call({ tokenStore })
+          await call({ tokenFile })
           vi.stubEnv("BASILICA_API_TOKEN", "from-env")
-          await call({ tokenStore })
-          await call({ tokenStore, token: "from-option" })
+          await call({ tokenFile })
+          await call({ tokenFile, token: "from-option" })
         } finally {
           vi.unstubAllEnvs()
+          rmSync(dirname(tokenFile), { recursive: true })
         }
       })
     })))
     await Effect.runPromise(Fiber.join(running))
-    assert.deepStrictEqual(seen, ["Bearer from-store", "Bearer from-env", "Bearer from-option"])
+    assert.deepStrictEqual(seen, ["Bearer from-file", "Bearer from-env", "Bearer from-option"])
   })
 
   it.live("is renewed for promises with the refresh token of the options", () =>

@@ -1,13 +1,12 @@
 // One of several programs that share a token file: makes calls until so many were answered, and prints how it went.
 import { AuthenticationError, BasilicaClient } from "basilica-sdk/promise"
 import process from "node:process"
-import { TokenFile } from "../../src/node/index.ts"
 
 const [, , baseUrl = "", path = "", calls = "0"] = process.argv
 await using basilica = new BasilicaClient({
   baseUrl,
   signIn: { domain: baseUrl },
-  tokenStore: TokenFile.layer({ path })
+  tokenFile: path
 })
 
 let refused = 0

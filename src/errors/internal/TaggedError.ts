@@ -1,9 +1,24 @@
 import * as Data from "effect/Data"
 
+const brand = "~basilica-sdk/error"
+
 /**
- * The base of every error of this package: Effect's own tagged error, declared without an Effect type, so that both
- * faces share one class for each error and a Promise user's editor shows nothing but `Error` and the fields.
+ * The base of every error of this package: Effect's own tagged error, declared without an Effect type, so that a Promise
+ * user's editor shows nothing but `Error` and the fields.
+ *
+ * `instanceof` goes by the name of the error, so that it holds between copies of this package: on Node the Promise face
+ * has one of its own.
  */
 export const TaggedError: <Tag extends string>(tag: Tag) => new<A extends Record<string, unknown>>(
   fields: A
-) => Error & { readonly _tag: Tag } & Readonly<A> = Data.TaggedError as never
+) => Error & { readonly _tag: Tag } & Readonly<A> = ((tag: string) => {
+  class Base extends Data.TaggedError(tag) {
+    static override [Symbol.hasInstance](error: unknown): boolean {
+      const isOfTag = Object.getPrototypeOf(this) === Base && error instanceof Error && brand in error &&
+        (error as unknown as Base)._tag === tag
+      return isOfTag || Function.prototype[Symbol.hasInstance].call(this, error)
+    }
+  }
+  Object.defineProperty(Base.prototype, brand, { value: true })
+  return Base
+}) as never

@@ -1,5 +1,6 @@
 import { Socket } from "node:net"
-import { type buildConnector, Client, type Dispatcher, Pool } from "undici"
+import type { buildConnector, Dispatcher } from "undici"
+import { Client, Pool } from "./undici.ts"
 
 const closed = new Error("The client was closed while a connection was being made")
 

@@ -3,10 +3,13 @@ import * as promiseFace from "basilica-sdk/promise"
 import * as testingFace from "basilica-sdk/testing"
 
 const basilica = new promiseFace.BasilicaClient({ baseUrl: "http://127.0.0.1:1", token: "token" })
-const failure = await basilica.executors.listAvailable().then(() => "none", (error) => error._tag)
+const error = await basilica.executors.listAvailable().then(() => undefined, (reason) => reason)
 await basilica.close()
 
 console.log(JSON.stringify({
   names: [effectFace, promiseFace, testingFace].map((face) => Object.keys(face).length),
-  failure
+  failure: error._tag,
+  isOfBothFaces: error instanceof promiseFace.NetworkError && error instanceof effectFace.NetworkError,
+  isOfAnother: error instanceof promiseFace.NotFound || error instanceof effectFace.NotFound,
+  touchesFetch: Symbol.for("undici.globalDispatcher.1") in globalThis
 }))

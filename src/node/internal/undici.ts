@@ -1,0 +1,15 @@
+/**
+ * The parts of undici that send requests, without the rest of it: loading its index takes three times as long, and gives
+ * the process another dispatcher for its own `fetch`.
+ */
+import type * as Undici from "undici"
+// @ts-expect-error undici declares the types of its index alone
+import agent from "undici/lib/dispatcher/agent.js"
+// @ts-expect-error undici declares the types of its index alone
+import client from "undici/lib/dispatcher/client.js"
+// @ts-expect-error undici declares the types of its index alone
+import pool from "undici/lib/dispatcher/pool.js"
+
+export const Agent: typeof Undici.Agent = agent
+export const Client: typeof Undici.Client = client
+export const Pool: typeof Undici.Pool = pool

@@ -1,0 +1,25 @@
+/** A runtime without files, and without a process that ends: a browser, a Worker. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { DeployJournal } from "../services/DeployJournal.ts"
+import { TokenStore } from "../services/TokenStore.ts"
+
+const unsupported = (field: string): Effect.Effect<never, ConfigurationError> =>
+  Effect.fail(
+    new ConfigurationError({
+      operation: "BasilicaClient",
+      problems: [{ field, problem: "needs files; allowed: on Node, Bun and Deno" }]
+    })
+  )
+
+/** The token file at a path. Default: that of the official command line. */
+export const tokenFile = (_path: string | undefined): Layer.Layer<TokenStore, ConfigurationError> =>
+  Layer.effect(TokenStore, unsupported("tokenFile"))
+
+/** The journal of deploys at a path. */
+export const journalFile = (_path: string): Layer.Layer<DeployJournal, ConfigurationError> =>
+  Layer.effect(DeployJournal, unsupported("journalFile"))
+
+/** Has `stop` called when the process is told to end, before it does. Gives a function that takes this back. */
+export const beforeProcessEnds = (_stop: () => Promise<unknown>): () => void => () => {}
