@@ -1,3 +1,5 @@
+import type { LogEntry } from "../../schema/LogEntry.ts"
+
 /**
  * The data of a log event, read as far as it is asked for. One of them serves all events of a connection.
  *
@@ -28,14 +30,6 @@ export class LogEvent {
     this.#message = undefined
     this.#timestamp = undefined
     if (!stands(text, messageKey, start) || !(this.#readKnownEnd() || this.#readEnd())) this.#parse()
-  }
-
-  /** As {@link read}, for a line that is wanted: parsed at once. */
-  readAll(text: string, start: number, end: number): void {
-    this.#text = text
-    this.#start = start
-    this.#end = end
-    this.#parse()
   }
 
   get message(): string {
@@ -99,24 +93,24 @@ export class LogEvent {
     this.#message = ""
     if (typeof event !== "object" || event === null || Array.isArray(event)) {
       this.kind = "no object"
-      return
+    } else if (isLine(event)) {
+      this.kind = "line"
+      this.stream = event.stream
+      this.#timestamp = event.timestamp
+      this.#message = event.message
+    } else {
+      this.#parseOther(event)
     }
-    // Checked by hand, not by a schema: this runs for every line, and a schema costs half of the throughput.
-    const { message, stream, timestamp } = event as { message?: unknown; stream?: unknown; timestamp?: unknown }
+  }
+
+  #parseOther({ message, stream }: { readonly message?: unknown; readonly stream?: unknown }): void {
     if (stream === "error") {
       // A failure is one whatever its words are.
       this.kind = "line"
       this.stream = stream
       this.#message = typeof message === "string" ? message : "Stream error"
-    } else if (message === undefined && stream === undefined) {
-      this.kind = "none"
-    } else if (typeof message !== "string" || typeof stream !== "string" || typeof timestamp !== "string") {
-      this.kind = "no text"
     } else {
-      this.kind = "line"
-      this.stream = stream
-      this.#timestamp = timestamp
-      this.#message = message
+      this.kind = message === undefined && stream === undefined ? "none" : "no text"
     }
   }
 }
@@ -130,6 +124,17 @@ const timestampKey = "\",\"timestamp\":\""
 
 /** Whether a part stands there. For every line that is skipped, this is quicker than `startsWith`. */
 const stands = (text: string, part: string, at: number): boolean => text.slice(at, at + part.length) === part
+
+/** The line in the data of an event, if it is one: parsed at once, for a line that is wanted. */
+export const parseLine = (data: string): LogEntry | undefined => {
+  const event = parse(data)
+  return typeof event === "object" && event !== null && isLine(event) ? event : undefined
+}
+
+/** Checked by hand, not by a schema: this runs for every line, and a schema costs half of the throughput. */
+const isLine = (event: { readonly [field in keyof LogEntry]?: unknown }): event is LogEntry =>
+  typeof event.message === "string" && typeof event.stream === "string" && typeof event.timestamp === "string" &&
+  event.stream !== "error"
 
 const parse = (data: string): unknown => {
   try {

@@ -18,6 +18,40 @@ export interface Place {
   gap: boolean
 }
 
+/**
+ * Goes behind `count` lines of the stream of a place, of which the last is at `last` in `entries`. `lines` as in
+ * {@link LogPosition.begin}.
+ */
+export const move = (
+  place: Place,
+  entries: ReadonlyArray<LogEntry>,
+  last: number,
+  count: number,
+  lines: number | undefined
+): void => {
+  let later = entries[last]
+  if (later === undefined) return
+  place.lines = lines
+  const before = place.last
+  place.last = later
+  // Lines of one time stand together: no line is looked at before the first of the last time.
+  let run = 1
+  for (let index = last - 1; run < count; index--) {
+    const entry = entries[index]
+    if (entry === undefined) break
+    if (entry.stream !== place.stream) continue
+    if (!Timestamp.same(entry.timestamp, later.timestamp)) break
+    later = entry
+    run++
+  }
+  if (run === count && Timestamp.same(before.timestamp, later.timestamp)) {
+    place.run += run
+  } else {
+    place.run = run
+    place.partial = false
+  }
+}
+
 /** A line that was seen: by its message, or by a checksum where it was seen elsewhere. */
 export interface Mark {
   readonly timestamp: string
@@ -47,26 +81,15 @@ export class LogPosition {
     }
   }
 
-  /** Goes behind a line. `lines`: how many lines of its stream stand before there, where that is known. */
-  move(line: LogEntry, place: Place | undefined, lines: number | undefined): Place {
+  /** Goes behind the first line of a stream. `lines`: how many of its lines stand before there, where that is known. */
+  begin(line: LogEntry, lines: number | undefined): Place {
     const { stream, timestamp } = line
-    if (place === undefined) {
-      const first = { stream, lines, first: line, last: line, run: 1, partial: lines === undefined, gap: false }
-      this.places.set(stream, first)
-      const fromTail = this.tail !== undefined
-      this.tail = undefined
-      if (this.since !== undefined) this.since = Timestamp.earlier(this.since, timestamp)
-      else if (fromTail) this.since = timestamp
-      return first
-    }
-    if (Timestamp.same(place.last.timestamp, timestamp)) {
-      place.run++
-    } else {
-      place.run = 1
-      place.partial = false
-    }
-    place.last = line
-    place.lines = lines
+    const place = { stream, lines, first: line, last: line, run: 1, partial: lines === undefined, gap: false }
+    this.places.set(stream, place)
+    const fromTail = this.tail !== undefined
+    this.tail = undefined
+    if (this.since !== undefined) this.since = Timestamp.earlier(this.since, timestamp)
+    else if (fromTail) this.since = timestamp
     return place
   }
 

@@ -7,7 +7,7 @@ import { LogGap } from "../../errors/LogGap.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import { EventReader, maxEventBytes } from "./EventReader.ts"
 import { joined } from "./joined.ts"
-import { LogEvent } from "./LogEvent.ts"
+import { LogEvent, parseLine } from "./LogEvent.ts"
 import type { LogPosition } from "./LogPosition.ts"
 import type { Replay, Verdict } from "./Replay.ts"
 
@@ -47,7 +47,9 @@ export class LogReader {
   readonly #event = new LogEvent()
   readonly #reader: EventReader
   #entries: Array<LogEntry> = []
-  /** Whether the stream of the last line has reached its place. */
+  /** How many of the entries the position is behind. */
+  #settled = 0
+  /** Whether the stream of the last line that was looked at has reached its place. */
   #live = false
 
   constructor(options: LogReaderOptions) {
@@ -65,10 +67,12 @@ export class LogReader {
   /** The lines of the next bytes that are not known yet. */
   read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<LogEntry> {
     this.#entries = []
+    this.#settled = 0
     for (const bytes of areSmall(chunks) ? [joined(chunks)] : chunks) {
       if (this.stop !== undefined) break
       if (!this.#reader.feed(bytes)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
     }
+    this.#settle()
     return this.#entries
   }
 
@@ -90,10 +94,23 @@ export class LogReader {
 
   #read(text: string, start: number, end: number): void {
     const { replay } = this.#options
+    if (this.#live) {
+      // The stream of the last line has reached its place, so the next line is wanted too: no look at its end first.
+      const line = parseLine(text.slice(start, end))
+      if (line !== undefined && replay.isLive(line.stream) && replay.streams <= maxStreams) {
+        const { message, stream, timestamp } = line
+        this.#entries.push({ message, timestamp, stream })
+        return
+      }
+    }
+    this.#settle()
+    this.#readCarefully(text, start, end)
+  }
+
+  #readCarefully(text: string, start: number, end: number): void {
+    const { replay } = this.#options
     const event = this.#event
-    // Where the stream is known to have reached its place, the line is wanted: no need to look at its end first.
-    if (this.#live) event.readAll(text, start, end)
-    else event.read(text, start, end)
+    event.read(text, start, end)
     if (event.kind !== "line") return this.#refuse(event)
     if (event.stream === "error") {
       this.stop = new ApiError({
@@ -105,19 +122,25 @@ export class LogReader {
       })
       return
     }
-    this.#live = replay.isNew(event.stream)
+    this.#live = replay.isLive(event.stream)
     if (replay.streams > maxStreams) {
       this.stop = this.#invalid(`the log has more than ${maxStreams} streams`)
       return
     }
-    if (this.#live) return this.#give(event)
+    if (this.#live) return this.#give(event, { judged: false })
     const verdict = replay.judge(event)
     if (verdict === "gap") this.#pass(event)
     else this.#follow(verdict, event)
   }
 
+  /** Moves the position behind the lines that were taken without a look. */
+  #settle(): void {
+    this.#options.replay.take(this.#entries, this.#settled)
+    this.#settled = this.#entries.length
+  }
+
   #follow(verdict: Verdict, event: LogEvent): void {
-    if (verdict === "new") this.#give(event)
+    if (verdict === "new") this.#give(event, { judged: true })
     else if (verdict === "distrust") this.stop = "distrust"
   }
 
@@ -129,11 +152,13 @@ export class LogReader {
     }
   }
 
-  #give(event: LogEvent): void {
+  #give(event: LogEvent, { judged }: { readonly judged: boolean }): void {
     const entry: LogEntry = { message: event.message, timestamp: event.timestamp, stream: event.stream }
     if (event.kind !== "line") return this.#refuse(event)
-    this.#options.replay.take(entry)
     this.#entries.push(entry)
+    if (!judged) return
+    this.#options.replay.takeJudged(entry)
+    this.#settled++
   }
 
   #pass(event: LogEvent): void {

@@ -1,7 +1,7 @@
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
 import type { LogEvent } from "./LogEvent.ts"
-import { isMessage, type LogPosition, type Mark, type Place } from "./LogPosition.ts"
+import { isMessage, type LogPosition, type Mark, move, type Place } from "./LogPosition.ts"
 
 /**
  * What to do with a line of a connection.
@@ -15,6 +15,7 @@ export type Verdict = "new" | "old" | "gap" | "distrust"
 
 /** How a stream is read on this connection. */
 interface Course {
+  readonly stream: string
   place: Place | undefined
   /**
    * - `"new"`: it has reached its place.
@@ -32,6 +33,9 @@ interface Course {
   behind: boolean
   /** Whether the next line, if it is the same as the last, shows that the place is not certain. */
   doubt: boolean
+  /** How many of the lines that are being taken are of the stream, and where the last of them is. */
+  count: number
+  last: number
 }
 
 /**
@@ -44,9 +48,8 @@ export class Replay {
   readonly #position: LogPosition
   readonly #whole: boolean
   readonly #connectedAt: number
-  readonly #courses = new Map<string, Course>()
-  #stream: string | undefined
-  #course: Course | undefined
+  /** No map: there are two streams, and each line looks for its own. */
+  readonly #courses: Array<Course> = []
 
   /**
    * `whole`: the connection begins with the first line of the log, not with its last ones. `connectedAt`: when it began,
@@ -61,18 +64,16 @@ export class Replay {
 
   /** How many streams have come. */
   get streams(): number {
-    return this.#courses.size
+    return this.#courses.length
   }
 
-  /** Counts the next line, if its stream has reached its place: then it is new, and {@link take} has to follow. */
-  isNew(stream: string): boolean {
+  /** Whether a stream has reached its place: then its lines are new, and need no look. */
+  isLive(stream: string): boolean {
     const course = this.#find(stream)
-    if (course.mode !== "new" || course.doubt) return false
-    course.seen++
-    return true
+    return course.mode === "new" && !course.doubt
   }
 
-  /** Looks at the next line. One that is `"new"` has to be followed by {@link take}. */
+  /** Looks at the next line. One that is `"new"` has to be followed by {@link takeJudged}. */
   judge(line: LogEvent): Verdict {
     const course = this.#find(line.stream)
     course.seen++
@@ -80,13 +81,41 @@ export class Replay {
     return this.#judge(course, line)
   }
 
-  /** Goes behind a line that is handed out. */
-  take(entry: LogEntry): void {
+  /** Goes behind a line that was judged. */
+  takeJudged(entry: LogEntry): void {
     const course = this.#find(entry.stream)
-    const begins = course.place === undefined
-    course.place = this.#position.move(entry, course.place, this.#whole ? course.seen : undefined)
-    // Lines may have been skipped before it, which nobody asked for.
-    if (begins && course.first !== undefined) course.place.first = course.first
+    const lines = this.#whole ? course.seen : undefined
+    if (course.place === undefined) {
+      course.place = this.#position.begin(entry, lines)
+      // Lines may have been skipped before it, which nobody asked for.
+      if (course.first !== undefined) course.place.first = course.first
+    } else {
+      move(course.place, [entry], 0, 1, lines)
+    }
+  }
+
+  /** Goes behind the lines from a place on, whose streams are live. What a place costs is not paid for each line. */
+  take(entries: ReadonlyArray<LogEntry>, from: number): void {
+    const courses: Array<Course> = []
+    for (let index = from; index < entries.length; index++) {
+      const entry = entries[index]
+      if (entry === undefined) break
+      const course = this.#find(entry.stream)
+      if (course.place === undefined) {
+        course.seen++
+        course.place = this.#position.begin(entry, this.#whole ? course.seen : undefined)
+        continue
+      }
+      if (course.count++ === 0) courses.push(course)
+      course.last = index
+    }
+    for (const course of courses) {
+      course.seen += course.count
+      if (course.place !== undefined) {
+        move(course.place, entries, course.last, course.count, this.#whole ? course.seen : undefined)
+      }
+      course.count = 0
+    }
   }
 
   /** Accepts that lines are missing, in all streams that have not reached their place. */
@@ -106,22 +135,29 @@ export class Replay {
 
   #unfinished(): ReadonlyArray<Place> {
     return [...this.#position.places.values()].filter(({ stream }) => {
-      const course = this.#courses.get(stream)
+      const course = this.#courses.find((one) => one.stream === stream)
       return course === undefined || course.mode === "count" || course.mode === "mark"
     })
   }
 
   #find(stream: string): Course {
-    if (stream === this.#stream && this.#course !== undefined) return this.#course
-    let course = this.#courses.get(stream)
-    if (course === undefined) {
-      const place = this.#position.places.get(stream)
-      const mode = this.#modeOf(place)
-      course = { place, mode, seen: 0, first: undefined, run: 0, behind: false, doubt: false }
-      this.#courses.set(stream, course)
+    for (const course of this.#courses) if (course.stream === stream) return course
+    const place = this.#position.places.get(stream)
+    const mode = this.#modeOf(place)
+    const course: Course = {
+      stream,
+      place,
+      mode,
+      seen: 0,
+      first: undefined,
+      run: 0,
+      behind: false,
+      doubt: false,
+      count: 0,
+      last: 0
     }
-    this.#stream = stream
-    return this.#course = course
+    this.#courses.push(course)
+    return course
   }
 
   #modeOf(place: Place | undefined): Course["mode"] {

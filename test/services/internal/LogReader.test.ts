@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LogCursor, type LogEntry } from "basilica-sdk"
+import * as fc from "fast-check"
+import { LogPosition } from "../../../src/services/internal/LogPosition.ts"
+import { LogReader } from "../../../src/services/internal/LogReader.ts"
+import { Replay } from "../../../src/services/internal/Replay.ts"
+import { holds, patience, seed, size } from "../../support/Scale.ts"
+
+const connectedAt = Date.parse("2025-09-20T12:00:00Z")
+
+/** A log on one connection: what has been read of it, and how. */
+const readerOf = (from: LogCursor, onGap: "fail" | "continue") => {
+  const position = new LogPosition(from)
+  const replay = new Replay(position, from.tail === undefined, connectedAt)
+  const reader = new LogReader({ operation: "logs", position, replay, onGap, showable: (words) => words })
+  return { position, reader }
+}
+
+const bytesOf = (events: ReadonlyArray<string>) =>
+  new TextEncoder().encode(events.map((one) => `data:${one}\n\n`).join(""))
+
+/** Reads events, some at a time, and says all that comes of it. */
+const readIn = (from: LogCursor, onGap: "fail" | "continue", reads: ReadonlyArray<ReadonlyArray<string>>) => {
+  const { position, reader } = readerOf(from, onGap)
+  const entries: Array<LogEntry> = []
+  for (const events of reads) entries.push(...reader.read([bytesOf(events)]))
+  return { entries, stop: reader.stop, gaps: reader.gaps, cursor: position.cursor }
+}
+
+/** Moments that are one in other words, that are none, that go back, and after the connection. */
+const timestamp = fc.constantFrom(
+  "2025-09-20T11:00:00Z",
+  "2025-09-20T11:00:00.0Z",
+  "2025-09-20T12:00:00+01:00",
+  "2025-09-20T11:00:01.000000001Z",
+  "2025-09-20T11:00:01.000000002Z",
+  "2025-09-20T12:30:00Z",
+  "no time Z",
+  "neither Z",
+  "no"
+)
+const line = fc.record({
+  message: fc.constantFrom("a", "b", ""),
+  stream: fc.constantFrom("stdout", "stdout", "stderr", "other"),
+  timestamp
+})
+const event = fc.oneof(
+  { weight: 30, arbitrary: line.map((fields) => JSON.stringify(fields)) },
+  { weight: 2, arbitrary: fc.constant("{}") },
+  { weight: 1, arbitrary: fc.constantFrom("[]", "{\"message\":1,\"stream\":\"stdout\",\"timestamp\":\"\"}", "{") }
+)
+/** Some events at a time. */
+const reads = fc.array(fc.array(event, { maxLength: 12 }), { maxLength: 8 })
+
+describe("LogReader", () => {
+  it(`keeps the place, line by line and many lines at a time (seed ${seed})`, () => {
+    const lines = fc.array(fc.array(line, { maxLength: 12 }), { maxLength: 8 })
+    holds(lines, size(3000, 100_000), (parts) => {
+      const start = LogCursor.start("id")
+      const { cursor, entries } = readIn(start, "fail", parts.map((part) => part.map((one) => JSON.stringify(one))))
+      assert.deepStrictEqual(entries, parts.flat())
+      assert.deepStrictEqual(cursor, parts.flat().reduce<LogCursor>(LogCursor.after, start))
+    })
+  }, patience)
+
+  it(`goes on from any place alike, however the events are cut into reads (seed ${seed})`, () => {
+    const session = fc.record({
+      before: reads,
+      again: reads,
+      replays: fc.boolean(),
+      tail: fc.option(fc.nat(3), { nil: undefined }),
+      onGap: fc.constantFrom("fail" as const, "continue" as const)
+    })
+    holds(session, size(5000, 200_000), ({ again, before, onGap, replays, tail }) => {
+      const start = LogCursor.start("id", { tail })
+      const { cursor } = readIn(start, onGap, before)
+      for (const from of [start, cursor]) {
+        const parts = replays ? [...before, ...again] : again
+        const whole = readIn(from, onGap, parts)
+        assert.deepStrictEqual(whole, readIn(from, onGap, parts.flat().map((one) => [one])))
+        assert.deepStrictEqual(whole, readIn(from, onGap, [parts.flat()]))
+      }
+    })
+  }, patience)
+})
