@@ -57,7 +57,10 @@ export class LogEvent {
       const time = messageEnd + end.text.length
       if (text.indexOf("\"", time) !== this.#end - 2 || text.charCodeAt(this.#end - 1) !== brace) continue
       // The next line is probably of the same stream.
-      if (index > 0) ends.unshift(...ends.splice(index, 1))
+      if (index > 0) {
+        ends[index] = ends[0] ?? end
+        ends[0] = end
+      }
       return this.#isLine(end.stream, time)
     }
     return false

@@ -122,25 +122,26 @@ export class LogReader {
       })
       return
     }
-    this.#live = replay.isLive(event.stream)
+    const verdict = replay.judge(event)
+    this.#live = verdict === "live"
     if (replay.streams > maxStreams) {
       this.stop = this.#invalid(`the log has more than ${maxStreams} streams`)
       return
     }
-    if (this.#live) return this.#give(event, { judged: false })
-    const verdict = replay.judge(event)
     if (verdict === "gap") this.#pass(event)
     else this.#follow(verdict, event)
   }
 
   /** Moves the position behind the lines that were taken without a look. */
   #settle(): void {
+    if (this.#settled === this.#entries.length) return
     this.#options.replay.take(this.#entries, this.#settled)
     this.#settled = this.#entries.length
   }
 
   #follow(verdict: Verdict, event: LogEvent): void {
-    if (verdict === "new") this.#give(event, { judged: true })
+    if (verdict === "live") this.#give(event, { judged: false })
+    else if (verdict === "new") this.#give(event, { judged: true })
     else if (verdict === "distrust") this.stop = "distrust"
   }
 

@@ -6,12 +6,13 @@ import { isMessage, type LogPosition, type Mark, move, type Place } from "./LogP
 /**
  * What to do with a line of a connection.
  *
+ * - `"live"`: hand it out, as all that follow of its stream.
  * - `"new"`: hand it out.
  * - `"old"`: it was handed out before.
  * - `"gap"`: lines before it may be missing.
  * - `"distrust"`: the count of lines does not fit; begin again, going by times.
  */
-export type Verdict = "new" | "old" | "gap" | "distrust"
+export type Verdict = "live" | "new" | "old" | "gap" | "distrust"
 
 /** How a stream is read on this connection. */
 interface Course {
@@ -69,13 +70,13 @@ export class Replay {
 
   /** Whether a stream has reached its place: then its lines are new, and need no look. */
   isLive(stream: string): boolean {
-    const course = this.#find(stream)
-    return course.mode === "new" && !course.doubt
+    return isLive(this.#find(stream))
   }
 
-  /** Looks at the next line. One that is `"new"` has to be followed by {@link takeJudged}. */
+  /** Looks at the next line. What is handed out has to be followed: by {@link take} if it is `"live"`, else {@link takeJudged}. */
   judge(line: LogEvent): Verdict {
     const course = this.#find(line.stream)
+    if (isLive(course)) return "live"
     course.seen++
     course.first ??= { timestamp: line.timestamp, message: line.message }
     return this.#judge(course, line)
@@ -248,6 +249,8 @@ export class Replay {
     return Date.parse(line.timestamp) >= this.#connectedAt
   }
 }
+
+const isLive = (course: Course): boolean => course.mode === "new" && !course.doubt
 
 const isSame = (mark: Mark, line: LogEvent): boolean =>
   Timestamp.same(mark.timestamp, line.timestamp) && isMessage(mark, line.message)
