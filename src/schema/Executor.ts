@@ -58,11 +58,11 @@ export interface Executor {
  */
 export const parseLocation = (text: string | null | undefined): Location => {
   const location: { -readonly [Part in keyof Location]: Location[Part] } = {}
-  const [city, region, country] = (text ?? "").split("/")
-  if (isKnown(city)) location.city = city.trim()
-  if (isKnown(region)) location.region = region.trim()
-  if (isKnown(country)) location.country = country.trim()
+  const [city, region, country] = (text ?? "").split("/").map((part) => part.trim())
+  if (isKnown(city)) location.city = city
+  if (isKnown(region)) location.region = region
+  if (isKnown(country)) location.country = country
   return location
 }
 
-const isKnown = (part = ""): part is string => !/^\s*(?:Unknown\s*)?$/.test(part)
+const isKnown = (part: string | undefined): part is string => part !== undefined && part !== "" && part !== "Unknown"

@@ -29,7 +29,8 @@ export class ByteBuffer {
   add(bytes: Uint8Array): boolean {
     this.#size += bytes.length
     if (this.full) return false
-    if (bytes.length >= small) {
+    // Most texts come in one piece, which is decoded as it is.
+    if (bytes.length >= small || bytes.length === this.#size) {
       this.#close()
       this.#segments.push(bytes)
       return true
