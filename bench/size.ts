@@ -31,6 +31,31 @@ Deployments.use((deployments) =>
   Stream.runForEach(deployments.logs("id", { follow: true }), ({ message }) => Effect.sync(() => console.log(message)))
 ).pipe(Effect.provide(Basilica.layer({ token: "t" })), Effect.runPromise)
 `
+/** The least that a client of these modules can be: one call, checked and tried again, and a log, without resume. */
+const effectHttp = `
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Sse from "effect/encoding/Sse"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+Effect.gen(function*() {
+  const client = yield* HttpClient.HttpClient
+  console.log(yield* client.get("/rentals/id").pipe(
+    Effect.flatMap(HttpClientResponse.schemaBodyJson(Schema.Struct({ status: Schema.String }))),
+    Effect.timeout("60 seconds"),
+    Effect.retry(Schedule.exponential("100 millis"))
+  ))
+  yield* client.get("/rentals/id/logs").pipe(
+    HttpClientResponse.stream,
+    Stream.decodeText(),
+    Stream.pipeThroughChannel(Sse.decodeDataSchema(Schema.Struct({ message: Schema.String }))),
+    Stream.runForEach(({ data }) => Effect.sync(() => console.log(data.message)))
+  )
+}).pipe(Effect.provide(FetchHttpClient.layer), Effect.runPromise)
+`
 const peers = {
   openai: `
 import { OpenAI } from "openai"
@@ -65,7 +90,11 @@ const measure = async (): Promise<ReadonlyArray<Row>> => {
       mark,
       figure: await sizeOf(promiseFace),
       unit: " KB",
-      beside: list([["Effect face", await sizeOf(effectFace)], ...sizes], " KB")
+      beside: list([
+        ["Effect face", await sizeOf(effectFace)],
+        ["effect/http by hand", await sizeOf(effectHttp)],
+        ...sizes
+      ], " KB")
     }
   ]
 }

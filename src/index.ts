@@ -55,6 +55,7 @@ export {
   type Call,
   type CallError,
   defaultRetrySchedule,
+  type Identity,
   type OnRefusal,
   type OpenCall,
   type OpenReply,

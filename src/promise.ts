@@ -15,7 +15,8 @@ import * as Stream from "effect/Stream"
 import * as Basilica from "./Basilica.ts"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { CallOptions } from "./promise/CallOptions.ts"
-import * as Host from "./promise/Host.ts"
+import * as Files from "./promise/Files.ts"
+import { beforeProcessEnds } from "./promise/processEnd.ts"
 import { Runner } from "./promise/Runner.ts"
 import type { ApiKey } from "./schema/ApiKey.ts"
 import type { DeployIntent } from "./schema/DeployIntent.ts"
@@ -169,8 +170,10 @@ export interface DeploymentsClient {
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
   /**
-   * Finishes what a crash of this program left: call it at the start. Needs the option `journalFile` of the client; without
-   * it there is nothing to do. Each deploy that was begun and not finished is looked for, and stopped or handed over.
+   * Finishes what a crash of this program left: call it at the start. Each deploy that was begun and not finished is looked
+   * for, and stopped or handed over. One that was begun at another service or by another account is `Unresolved`.
+   *
+   * Rejects with `ConfigurationError` without the option `journalFile` of the client.
    */
   reconcile(options?: ReconcileOptions): Promise<ReadonlyArray<Reconciled>>
   /** One deployment. Rejects with `NotFound` also after it was stopped. */
@@ -220,10 +223,11 @@ export class BasilicaClient implements AsyncDisposable {
   readonly #signInLayer: Layer.Layer<TokenStore | HttpClient.HttpClient, ConfigurationError>
 
   constructor(options: BasilicaClientOptions = {}) {
-    const runner = new Runner(layerFrom(options))
+    const store = tokenStore(options.tokenFile)
+    const runner = new Runner(layerFrom(options, store))
     this.#runner = runner
     this.#signIn = options.signIn
-    this.#signInLayer = Layer.merge(tokenStore(options.tokenFile), DefaultHttpClient.layer)
+    this.#signInLayer = Layer.merge(store, DefaultHttpClient.layer)
     this.executors = {
       listAvailable: (filters, call) =>
         runner.run(Executors.use((executors) => executors.listAvailable(filters)), call),
@@ -236,7 +240,7 @@ export class BasilicaClient implements AsyncDisposable {
         const scope = Scope.makeUnsafe()
         const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
         const stop = () => runner.finish(Scope.close(scope, Exit.void))
-        const forget = Host.beforeProcessEnds(() => this.close())
+        const forget = beforeProcessEnds(() => this.close())
         const release = () => {
           runner.onClosed.delete(release)
           forget()
@@ -322,16 +326,37 @@ export class BasilicaClient implements AsyncDisposable {
 
 /** What is not said in the options is taken from the environment, as it is now. */
 const layerFrom = (
-  { journalFile, signIn = {}, tokenFile, ...options }: BasilicaClientOptions
+  {
+    baseUrl,
+    deployTimeout,
+    journalFile,
+    refreshToken,
+    signIn = {},
+    timeout,
+    token,
+    tokenFile,
+    ...unknown
+  }: BasilicaClientOptions,
+  store: Layer.Layer<TokenStore, ConfigurationError>
 ): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
-    const baseUrl = yield* Config.option(Config.String("BASILICA_API_URL"))
+    // A journal that is not kept, because its option was misspelt, would be missed when it is too late.
+    const [misspelt] = Object.keys(unknown)
+    if (misspelt !== undefined) {
+      // What is no name may be a secret that stands in the wrong place.
+      const field = /^[\w$]{1,48}$/.test(misspelt) ? misspelt : "options[...]"
+      return yield* invalid(field, "is not an option of the client; look at its spelling")
+    }
+    const fromEnv = yield* Config.option(Config.String("BASILICA_API_URL"))
     const auth = tokenFile === undefined || tokenFile === false
       ? Auth.layerConfig
-      : Layer.provide(Auth.layerConfigOrFile, tokenStore(tokenFile))
+      : Layer.provide(Auth.layerConfigOrFile, store)
     const services = Basilica.layer({
-      ...options,
-      baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl),
+      baseUrl: baseUrl ?? Option.getOrUndefined(fromEnv),
+      deployTimeout,
+      refreshToken,
+      timeout,
+      token,
       auth: Layer.catchTag(auth, "ConfigError", unreadable)
     })
     return journalFile === undefined ? services : Layer.provide(services, journal(journalFile))
@@ -341,8 +366,8 @@ const layerFrom = (
   )
 
 const tokenStore = (file: unknown): Layer.Layer<TokenStore, ConfigurationError> => {
-  if (file === true) return Host.tokenFile(undefined)
-  if (isPath(file)) return Host.tokenFile(file)
+  if (file === true) return Files.tokenFile(undefined)
+  if (isPath(file)) return Files.tokenFile(file)
   const problem = file === undefined || file === false ? "is missing" : "is no path"
   const allowed = "true for the file of the official command line, or a path"
   return Layer.effect(TokenStore, invalid("tokenFile", `${problem}; allowed: ${allowed}`))
@@ -350,7 +375,7 @@ const tokenStore = (file: unknown): Layer.Layer<TokenStore, ConfigurationError> 
 
 const journal = (file: unknown): Layer.Layer<DeployJournal, ConfigurationError> =>
   isPath(file)
-    ? Host.journalFile(file)
+    ? Files.journalFile(file)
     : Layer.effect(DeployJournal, invalid("journalFile", "is no path; allowed: the path of a file"))
 
 const isPath = (file: unknown): file is string => typeof file === "string" && file !== ""

@@ -16,6 +16,8 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
+  /** Said here because Effect has a class of this name too: a bundler gives one of them another. */
+  static override readonly name = "TimeoutError"
   readonly retryable: boolean = true
 
   override get message(): string {

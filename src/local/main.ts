@@ -61,7 +61,8 @@ const command = Command.make("basilica-local", {
       return index === 0 ? line : `# ${name}: ${line}`
     })
     const about = `# Basilica on this machine; its documentation: ${basilica.url}/docs`
-    const signIn = `# to sign in instead: export BASILICA_API_URL=${basilica.url} BASILICA_AUTH0_DOMAIN=${basilica.url}`
+    const signIn =
+      `# to sign in instead: unset BASILICA_API_TOKEN; export BASILICA_API_URL=${basilica.url} BASILICA_AUTH0_DOMAIN=${basilica.url}`
     yield* Console.log([about, ...lines, ...(deviceSignIn ? [signIn] : [])].join("\n"))
     return yield* Effect.never
   }).pipe(

@@ -8,6 +8,10 @@ export interface DeployIntent {
   readonly before: ReadonlyArray<string>
   /** When the request was about to be sent, RFC 3339. */
   readonly sentAt: string
+  /** The base URL of the service that it was begun at. */
+  readonly service?: string
+  /** Who began it: the subject of an access token, or the id of an API key. Absent for a token that says neither. */
+  readonly account?: string
   /** Whether a scope holds it, which is to stop it. */
   readonly held?: boolean
   /** The deployment, once it is known. */

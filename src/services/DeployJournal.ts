@@ -17,6 +17,8 @@ export const DeployIntent: Schema.Codec<DeployIntent> = Schema.Struct({
   image: Schema.String,
   before: Schema.Array(Schema.String),
   sentAt: Schema.String,
+  service: Schema.optionalKey(Schema.String),
+  account: Schema.optionalKey(Schema.String),
   held: Schema.optionalKey(Schema.Boolean),
   id: Schema.optionalKey(Schema.String)
 })

@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
 import type { AuthenticationError } from "../errors/AuthenticationError.ts"
 import type { AuthorizationError } from "../errors/AuthorizationError.ts"
-import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeploymentError } from "../errors/DeploymentError.ts"
 import { DeployOutcomeUnknown } from "../errors/DeployOutcomeUnknown.ts"
 import { NotFound } from "../errors/NotFound.ts"
@@ -46,7 +46,7 @@ import { getRental, listedStatus, listRentals, rentalStatus } from "./internal/R
 import * as SafeCreate from "./internal/SafeCreate.ts"
 import { method, stream } from "./internal/tracing.ts"
 import { type LogError, LogStream } from "./LogStream.ts"
-import { type CallError, Transport } from "./Transport.ts"
+import { type CallError, type Identity, Transport } from "./Transport.ts"
 
 /**
  * What a deploy may fail with. `DeployOutcomeUnknown` says that a machine may be running; with every other error nothing
@@ -155,8 +155,10 @@ export class Deployments extends Context.Service<Deployments, {
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Effect.Effect<Deployment, DeployError, Scope.Scope>
   /**
-   * Finishes what a crash of this program left: call it at the start. Needs a `DeployJournal`; without one there is
-   * nothing to do. Each deploy that was begun and not finished is looked for, and stopped or adopted.
+   * Finishes what a crash of this program left: call it at the start. Each deploy that was begun and not finished is looked
+   * for, and stopped or adopted. One that was begun at another service or by another account is `Unresolved`.
+   *
+   * Fails with `ConfigurationError` without a `DeployJournal`.
    */
   reconcile(options?: ReconcileOptions): Effect.Effect<ReadonlyArray<Reconciled>, ConfigurationError>
 }>()("basilica-sdk/services/Deployments") {
@@ -326,35 +328,52 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   const reconcile = method("Deployments.reconcile")(function*(options: ReconcileOptions = {}) {
     yield* readReconcileOptions(options)
     const { found = "stop", timeout } = options
-    if (Option.isNone(journal)) return []
+    if (Option.isNone(journal)) return yield* withoutJournal
     const left = (yield* journal.value.open).filter(({ key }) => !safe.working.has(key))
-    return yield* Effect.forEach(left, (intent) => finish(intent, found, timeout), { concurrency: 8 })
+    if (left.length === 0) return []
+    return yield* Effect.matchEffect(transport.identity, {
+      onFailure: ({ message }) => Effect.succeed(left.map((intent) => unresolved(intent, message))),
+      onSuccess: (identity) =>
+        Effect.forEach(left, (intent) => finish(intent, identity, found, timeout), { concurrency: 8 })
+    })
   })
 
   /** Finishes one intent that a crash left. */
   const finish = Effect.fnUntraced(function*(
     intent: DeployIntent,
+    identity: Identity,
     found: "stop" | "adopt",
     timeout: Duration.Input | undefined
   ): Effect.fn.Return<Reconciled> {
+    const { service = identity.service } = intent
+    if (service !== identity.service) {
+      return unresolved(intent, `it was begun at ${service}, and this client asks ${identity.service}`)
+    }
+    // What another account does not see may be there all the same, and what it sees is its own.
+    const { account = identity.account } = intent
+    if (account !== identity.account) return unresolved(intent, begunByAnother)
     const age = (yield* Clock.currentTimeMillis) - Date.parse(intent.sentAt)
     const wait = timeout === undefined
       ? Duration.millis(Math.max(0, serviceMillis - age))
       : Duration.fromInputUnsafe(timeout)
+    if (intent.id === undefined && Duration.isGreaterThan(wait, Duration.seconds(10))) {
+      yield* Effect.logInfo(
+        `Deployments.reconcile: looks for a deploy of ${intent.image} for up to ${
+          Math.ceil(Duration.toSeconds(wait))
+        } s`
+      )
+    }
     const seen = intent.id === undefined ? yield* SafeCreate.look(transport, intent, wait) : undefined
     if (seen !== undefined) {
-      const unresolved = (reason: string): Reconciled => ({
-        _tag: "Unresolved",
-        intent,
-        candidates: SafeCreate.candidates(seen),
-        reason
-      })
-      if (!seen.complete) return unresolved("the list of deployments could not be read")
-      if (SafeCreate.candidates(seen).length > 1 || seen.unreadable.length > 0) {
-        return unresolved("it is not certain which deployment it is")
+      const candidates = SafeCreate.candidates(seen)
+      if (!seen.complete) return unresolved(intent, "the list of deployments could not be read", candidates)
+      if (candidates.length > 1 || seen.unreadable.length > 0) {
+        return unresolved(intent, "it is not certain which deployment it is", candidates)
       }
       if (SafeCreate.isNothing(seen)) {
-        if (age + Duration.toMillis(wait) < serviceMillis) return unresolved("the service may still be working on it")
+        if (age + Duration.toMillis(wait) < serviceMillis) {
+          return unresolved(intent, "the service may still be working on it")
+        }
         yield* safe.forget(intent.key)
         return { _tag: "NotCreated", intent }
       }
@@ -368,9 +387,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     return yield* stopOwn(id).pipe(
       Effect.andThen(safe.forget(intent.key)),
       Effect.as<Reconciled>({ _tag: "Stopped", intent, id }),
-      Effect.catch((error) =>
-        Effect.succeed<Reconciled>({ _tag: "Unresolved", intent, candidates: [id], reason: error.message })
-      )
+      Effect.catch((error) => Effect.succeed(unresolved(intent, error.message, [id])))
     )
   })
 
@@ -502,6 +519,24 @@ const readStopId = readId("Deployments.stop")
 const readWatchId = readId("Deployments.watch")
 const readWaitId = readId("Deployments.waitUntilRunning")
 const readDeployOptions = reader("Deployments.deploy", DeployOptionRules, "options")
+const begunByAnother = "it was begun with a token of another account, or with another API key: reconcile with that one"
+
+const unresolved = (
+  intent: DeployIntent,
+  reason: string,
+  candidates: ReadonlyArray<string> = intent.id === undefined ? [] : [intent.id]
+): Reconciled => ({ _tag: "Unresolved", intent, candidates, reason })
+
+const withoutJournal = Effect.fail(
+  new ConfigurationError({
+    operation: "Deployments.reconcile",
+    problems: [{
+      field: "journal",
+      problem: "is missing; allowed: the option journalFile of BasilicaClient, or a layer of DeployJournal"
+    }]
+  })
+)
+
 const readReconcileOptions = reader("Deployments.reconcile", ReconcileOptionRules, "options")
 const readWaitOptions = reader("Deployments.waitUntilRunning", WaitOptionRules, "options")
 const readWatchOptions = reader("Deployments.watch", WaitOptionRules, "options")

@@ -52,7 +52,7 @@ import { reader } from "./internal/Input.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
 import { readText, sendWith } from "./internal/Send.ts"
-import { isPrintable } from "./internal/Token.ts"
+import { accountOf, isPrintable } from "./internal/Token.ts"
 import { withoutTokenOf } from "./internal/withoutToken.ts"
 
 /** What any call may fail with, whatever it does. */
@@ -143,6 +143,8 @@ export class Transport extends Context.Service<Transport, {
    * connection closes with the stream.
    */
   open<E extends Tagged = never>(call: OpenCall<E>): Effect.Effect<OpenReply, CallError | E, Scope.Scope>
+  /** Whose deployments the calls see. */
+  readonly identity: Effect.Effect<Identity, AuthenticationError>
   /** The deadline of a call that names none. */
   readonly timeout: Duration.Duration
   /** For calls that the SDK does not cover: knows the base URL and the token; retries nothing, limits nothing. */
@@ -162,6 +164,14 @@ export class Transport extends Context.Service<Transport, {
     const url = yield* Config.withDefault(Config.String("BASILICA_API_URL"), BaseUrl.defaultBaseUrl)
     return Transport.layer({ baseUrl: yield* Effect.fromResult(BaseUrl.parse(url, "BASILICA_API_URL")) })
   }))
+}
+
+/** Whose deployments the calls of a client see. Holds no secret. */
+export interface Identity {
+  /** The base URL of the service. */
+  readonly service: string
+  /** The subject of the access token, or the id of the API key; `undefined` for a token that says neither. */
+  readonly account: string | undefined
 }
 
 /** A reply whose body is still to come. */
@@ -412,6 +422,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
 
   return Transport.of({
     client,
+    identity: Effect.map(tokenFor("Transport.identity"), (token) => ({ service: baseUrl, account: accountOf(token) })),
     timeout,
     request: (call) => limited(call, (one) => attempt(call, one, sendAuthenticated, fromRefusal), call.onLate),
     requestPublic: (call) => limited(call, (one) => attempt(call, one, sendPublic, fromPublicRefusal)),

@@ -65,7 +65,10 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       assert.strictEqual(lines.filter((line) => line.startsWith("export ")).length, 1)
       assert.match(lines[0] ?? "", /^# .*\/docs$/)
       assert.include(lines[2] ?? "", `# tenant-2: export BASILICA_API_URL=${url} BASILICA_API_TOKEN=ey`)
-      assert.match(lines[3] ?? "", /^# to sign in instead: export BASILICA_API_URL=\S+ BASILICA_AUTH0_DOMAIN=\S+$/)
+      assert.match(
+        lines[3] ?? "",
+        /^# to sign in instead: unset BASILICA_API_TOKEN; export BASILICA_API_URL=\S+ BASILICA_AUTH0_DOMAIN=\S+$/
+      )
       assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
     }))
 

@@ -7,8 +7,8 @@ const root = resolve(import.meta.dirname, "../..")
 
 /** The most that each program may weigh, minified and gzipped, in KB. */
 const budgets = {
-  "promise-executors": 92,
-  "effect-everything": 90
+  "promise-executors": 93,
+  "effect-everything": 91
 }
 
 /** Packages that may be in a browser's bundle. */
@@ -71,8 +71,14 @@ it("a browser has no files, and says so", async () => {
   })
   const { failures } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? "")}`)
   const [journalFile, tokenFile] = await Promise.all(failures)
-  assert.match(journalFile, /journalFile needs files; allowed: on Node, Bun and Deno\. Nothing was sent/)
-  assert.match(tokenFile, /tokenFile needs files; allowed: on Node, Bun and Deno\. Nothing was sent/)
+  assert.match(
+    journalFile,
+    /journalFile needs files; allowed: on Node, Bun and Deno, in a bundle for them\. Nothing was sent/
+  )
+  assert.match(
+    tokenFile,
+    /tokenFile needs files; allowed: on Node, Bun and Deno, in a bundle for them\. Nothing was sent/
+  )
 })
 
 const runtimes = [
@@ -109,7 +115,9 @@ describe.each(runtimes)("a bundle for %s", (condition, transport, promiseFace) =
   })
 
   it(`has the Promise face of ${promiseFace}.js`, async () => {
-    const faces = (await filesOf("promise-executors")).filter((file) => /^dist\/promise[^/]*$/.test(file))
-    assert.deepEqual(faces, [`dist/${promiseFace}.js`])
+    const files = await filesOf("promise-executors")
+    assert.deepEqual(files.filter((file) => /^dist\/promise[^/]*$/.test(file)), [`dist/${promiseFace}.js`])
+    // It may run on Node all the same, where what a scope holds is stopped when the process is told to end.
+    if (promiseFace === "promise") assert.include(files, "dist/promise/processEnd.js")
   })
 })

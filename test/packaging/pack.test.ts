@@ -83,6 +83,11 @@ describe("the package", () => {
     assert.deepEqual(missing.filter((one) => !/^docs\/(reliability|performance)\.md: /.test(one)), [])
   })
 
+  it("names the packages that the file of the Promise face holds parts of, with their licenses", async () => {
+    const notices = await readFile(resolve(root, `${manifest.exports["./promise"].node}.LICENSES.txt`), "utf8")
+    assert.match(notices, /^effect 4\.1\.\d+\n\nMIT License\n\nCopyright \(c\) \d{4} Effectful/m)
+  })
+
   it("holds nothing else", () => {
     const known = /^(dist\/|src\/|docs\/|examples\/|[A-Z]+\.md$|LICENSE$|package\.json$)/
     assert.deepEqual(packed.filter((file) => !known.test(file)), [])
@@ -117,7 +122,7 @@ describe.each(variants)("installed $variant", ({ packages, program, types }) => 
   })
 
   it.each([...runtimes])("runs on Node %s", async (_, node) => {
-    const { failure, isOfBothFaces, isOfAnother, names, touchesFetch } = JSON.parse(
+    const { failure, isOfBothFaces, isOfAnother, misnamed, names, touchesFetch } = JSON.parse(
       await run(project, node, `${program}.mjs`)
     )
     for (const count of names) assert.isAbove(count, 0)
@@ -126,6 +131,7 @@ describe.each(variants)("installed $variant", ({ packages, program, types }) => 
       assert.isTrue(isOfBothFaces)
       assert.isFalse(isOfAnother)
       assert.isFalse(touchesFetch)
+      assert.deepEqual(misnamed, [])
     }
   })
 

@@ -57,6 +57,18 @@ const endlessLog: Answer = (response, { url }) => {
 }
 
 describe("BasilicaClient", () => {
+  it("refuses an option that it does not have", async () => {
+    const secret = `basilica_${"s".repeat(64)}`
+    for (const [name, field] of [["journal", "journal"], [secret, "options\\[...\\]"]] as const) {
+      const options: object = { token: "t", [name]: "deploys.journal" }
+      await using basilica = new BasilicaClient(options)
+      const error: unknown = await basilica.deployments.list().catch((reason: unknown) => reason)
+      assert.instanceOf(error, ConfigurationError)
+      assert.match(error.message, new RegExp(`${field} is not an option of the client; look at its spelling`))
+      assert.notInclude(error.message, secret)
+    }
+  })
+
   it("does every operation", async () => {
     const created = { name: "ci", created_at: "2025-09-20T12:00:00Z", token: "basilica_canary" }
     const { basilica, server } = await start((response, { method, url }) => {

@@ -478,17 +478,78 @@ describe("Deployments.reconcile", () => {
       })
     )
   const withJournal =
-    (url: string, kept: Map<string, DeployIntent>) => <A, E>(effect: Effect.Effect<A, E, Basilica.Services>) =>
+    (url: string, kept: Map<string, DeployIntent>, token = "t") =>
+    <A, E>(effect: Effect.Effect<A, E, Basilica.Services>) =>
       onItsTime(Effect.provide(
         effect,
-        Layer.provide(basilica({ baseUrl: url, deployTimeout: "270 millis" }), journal(kept))
+        Layer.provide(basilica({ baseUrl: url, token, deployTimeout: "270 millis" }), journal(kept))
       ))
   const reconcile = (options?: ReconcileOptions) => Deployments.use((deployments) => deployments.reconcile(options))
   const before = rentalItem("Active", { rental_id: "rental-before" })
 
-  it.live("has nothing to do without a journal", () =>
+  it.live("needs a journal, and says so", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* reconcile().pipe(against({ baseUrl: "http://127.0.0.1:1" })), [])
+      const error = yield* reconcile().pipe(against({ baseUrl: "http://127.0.0.1:1" }), Effect.flip)
+      assert.match(error.message, /journal is missing; allowed: the option journalFile/)
+    }))
+
+  it.live("leaves alone what was begun at another service or by another account, which this one does not see", () =>
+    Effect.gen(function*() {
+      const token = (sub: string) => `x.${Buffer.from(JSON.stringify({ sub })).toString("base64url")}.x`
+      const key = (id: string) => `basilica_${id.repeat(21)}${"s".repeat(43)}`
+      const server = yield* scriptedServer((response, { method, url }) => {
+        if (method === "POST") return json(response, 200, started)
+        if (method === "DELETE") return bare(response, 404)
+        if (url !== "/rentals") return json(response, 200, rental("active"))
+        return json(response, 200, { rentals: [before], total_count: 1 })
+      })
+      const kept = new Map<string, DeployIntent>()
+      const as = (given: string) => withJournal(server.url, kept, given)
+      const begin = Deployments.use((deployments) =>
+        deployments.scoped({ executorId: intent.executorId, image: intent.image, noSsh: true })
+      )
+      for (const [given, account] of [[token("me"), "me"], [key("k"), "k".repeat(21)]] as const) {
+        // What the journal has while the scope holds it is what a program leaves that is killed.
+        const written = yield* Effect.scoped(Effect.map(begin, () => [...kept.values()][0])).pipe(as(given))
+        assert.isDefined(written)
+        assert.deepInclude(written, { service: server.url, account, id: rentalId })
+        const { id: _, ...lost } = written
+        for (const left of [written, lost as DeployIntent]) {
+          kept.set(lost.key, left)
+          const asked = server.received.length
+          for (const other of [token("you"), key("o"), "opaque"]) {
+            const [unresolved] = yield* reconcile().pipe(as(other))
+            assert.deepInclude(unresolved, { _tag: "Unresolved", intent: left })
+            assert.match(JSON.stringify(unresolved), /another account, or with another API key/)
+          }
+          const elsewhere = { ...left, service: "https://elsewhere.example" }
+          kept.set(lost.key, elsewhere)
+          const [unresolved] = yield* reconcile().pipe(as(given))
+          assert.deepInclude(unresolved, {
+            _tag: "Unresolved",
+            intent: elsewhere,
+            candidates: left.id ? [left.id] : []
+          })
+          assert.match(JSON.stringify(unresolved), /begun at https:\/\/elsewhere\.example, and this client asks http:/)
+          assert.strictEqual(server.received.length, asked)
+          assert.deepStrictEqual([...kept.values()], [elsewhere])
+        }
+        kept.set(lost.key, written)
+        const renewed = given.replace(/^x/, "renewed").replace(/s+$/, "r".repeat(43))
+        assert.deepStrictEqual((yield* reconcile().pipe(as(renewed))).map(({ _tag }) => _tag), ["Stopped"])
+        assert.strictEqual(kept.size, 0)
+      }
+    }))
+
+  it.live("does nothing where there is no token", () =>
+    Effect.gen(function*() {
+      const kept = new Map([["k1", intent]])
+      const [unresolved] = yield* reconcile().pipe(
+        Effect.provide(Layer.provide(Basilica.layer({ baseUrl: "http://127.0.0.1:1" }), journal(kept)))
+      )
+      assert.deepInclude(unresolved, { _tag: "Unresolved", candidates: [] })
+      assert.match(JSON.stringify(unresolved), /there is no token/)
+      assert.strictEqual(kept.size, 1)
     }))
 
   it.live("stops what came of a deploy that was cut off, or hands it over", () =>

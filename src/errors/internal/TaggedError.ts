@@ -14,11 +14,10 @@ export const TaggedError: <Tag extends string>(tag: Tag) => new<A extends Record
 ) => Error & { readonly _tag: Tag } & Readonly<A> = ((tag: string) => {
   class Base extends Data.TaggedError(tag) {
     static override [Symbol.hasInstance](error: unknown): boolean {
-      const isOfTag = Object.getPrototypeOf(this) === Base && error instanceof Error && brand in error &&
-        (error as unknown as Base)._tag === tag
-      return isOfTag || Function.prototype[Symbol.hasInstance].call(this, error)
+      return (Object.getPrototypeOf(this) === Base && Object(error)[brand] === tag) ||
+        Function.prototype[Symbol.hasInstance].call(this, error)
     }
   }
-  Object.defineProperty(Base.prototype, brand, { value: true })
+  Object.defineProperty(Base.prototype, brand, { value: tag })
   return Base
 }) as never

@@ -30,7 +30,7 @@ export class ByteBuffer {
     this.#size += bytes.length
     if (this.full) return false
     // Most texts come in one piece, which is decoded as it is.
-    if (bytes.length >= small || bytes.length === this.#size) {
+    if (bytes.length >= small || this.#segments.length + this.#used === 0) {
       this.#close()
       this.#segments.push(bytes)
       return true

@@ -6,25 +6,38 @@ export interface JwtTimes {
   readonly expiresAtMillis: number | undefined
 }
 
-const nothing: JwtTimes = { issuedAtMillis: undefined, expiresAtMillis: undefined }
-
 /** Longer ones are no tokens of this service; the limit bounds the work. */
 const maxLength = 64 * 1024
 
 /** Reads when a token was issued and when it expires. What is not a JWT says neither; nothing makes it throw. */
 export const readTimes = (token: string): JwtTimes => {
-  if (token.length > maxLength) return nothing
+  const { exp, iat } = readClaims(token)
+  return { issuedAtMillis: toMillis(iat), expiresAtMillis: toMillis(exp) }
+}
+
+/** Reads whose a token is. What is not a JWT does not say it; nothing makes it throw. */
+export const readSubject = (token: string): string | undefined => {
+  const { sub } = readClaims(token)
+  return typeof sub === "string" ? sub : undefined
+}
+
+interface Claims {
+  readonly exp?: unknown
+  readonly iat?: unknown
+  readonly sub?: unknown
+}
+
+const readClaims = (token: string): Claims => {
+  if (token.length > maxLength) return {}
   const parts = token.split(".")
   const [, payload = ""] = parts
-  if (parts.length !== 3 || !/^[A-Za-z0-9_-]+$/.test(payload)) return nothing
+  if (parts.length !== 3 || !/^[A-Za-z0-9_-]+$/.test(payload)) return {}
   try {
     const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0))
     const claims: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    if (!Predicate.isObject(claims)) return nothing
-    const { exp, iat } = claims as { readonly exp?: unknown; readonly iat?: unknown }
-    return { issuedAtMillis: toMillis(iat), expiresAtMillis: toMillis(exp) }
+    return Predicate.isObject(claims) ? claims : {}
   } catch {
-    return nothing
+    return {}
   }
 }
 

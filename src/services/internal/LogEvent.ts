@@ -32,6 +32,14 @@ export class LogEvent {
     if (!stands(text, messageKey, start) || !(this.#readKnownEnd() || this.#readEnd())) this.#parse()
   }
 
+  /** Takes a line that was parsed already. */
+  set({ message, stream, timestamp }: LogEntry): void {
+    this.kind = "line"
+    this.stream = stream
+    this.#message = message
+    this.#timestamp = timestamp
+  }
+
   get message(): string {
     if (this.#message === undefined) this.#parse()
     return this.#message ?? ""

@@ -3,7 +3,7 @@ import { hashOf } from "../../schema/LogCursor.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
 
-/** How far one stream was read. Moves with each line, so it holds the last message itself: hashed when asked for. */
+/** How far one stream was read. Moves often, so it holds the last message itself: hashed when asked for. */
 export interface Place {
   readonly stream: string
   /** How many lines stand before the place; `undefined` while that is not known. */

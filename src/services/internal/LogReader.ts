@@ -9,7 +9,7 @@ import { EventReader, maxEventBytes } from "./EventReader.ts"
 import { joined } from "./joined.ts"
 import { LogEvent, parseLine } from "./LogEvent.ts"
 import type { LogPosition } from "./LogPosition.ts"
-import type { Replay, Verdict } from "./Replay.ts"
+import { maxStreams, type Replay, type Verdict } from "./Replay.ts"
 
 /** Why nothing more is read of a connection, though it goes on. */
 export type Stop =
@@ -32,10 +32,7 @@ export interface LogReaderOptions {
   readonly showable: (words: string) => string
 }
 
-/** The most streams that a log may have; there are two. */
-const maxStreams = 64
-
-/** Reads the bytes of one connection, and moves the position with each line that it gives out. */
+/** Reads the bytes of one connection, and moves the position behind the lines of each read. */
 export class LogReader {
   /** Why no more is read. What {@link read} returned before is still to be handed out. */
   stop: Stop | undefined
@@ -97,20 +94,22 @@ export class LogReader {
     if (this.#live) {
       // The stream of the last line has reached its place, so the next line is wanted too: no look at its end first.
       const line = parseLine(text.slice(start, end))
-      if (line !== undefined && replay.isLive(line.stream) && replay.streams <= maxStreams) {
+      if (line !== undefined) {
         const { message, stream, timestamp } = line
-        this.#entries.push({ message, timestamp, stream })
-        return
+        if (replay.isLive(stream)) {
+          this.#entries.push({ message, timestamp, stream })
+          return
+        }
+        this.#event.set(line)
+        return this.#judge(this.#event)
       }
     }
-    this.#settle()
-    this.#readCarefully(text, start, end)
+    this.#event.read(text, start, end)
+    this.#judge(this.#event)
   }
 
-  #readCarefully(text: string, start: number, end: number): void {
-    const { replay } = this.#options
-    const event = this.#event
-    event.read(text, start, end)
+  #judge(event: LogEvent): void {
+    this.#settle()
     if (event.kind !== "line") return this.#refuse(event)
     if (event.stream === "error") {
       this.stop = new ApiError({
@@ -122,12 +121,8 @@ export class LogReader {
       })
       return
     }
-    const verdict = replay.judge(event)
+    const verdict = this.#options.replay.judge(event)
     this.#live = verdict === "live"
-    if (replay.streams > maxStreams) {
-      this.stop = this.#invalid(`the log has more than ${maxStreams} streams`)
-      return
-    }
     if (verdict === "gap") this.#pass(event)
     else this.#follow(verdict, event)
   }
@@ -143,6 +138,7 @@ export class LogReader {
     if (verdict === "live") this.#give(event, { judged: false })
     else if (verdict === "new") this.#give(event, { judged: true })
     else if (verdict === "distrust") this.stop = "distrust"
+    else if (verdict === "crowded") this.stop = this.#invalid(`the log has more than ${maxStreams} streams`)
   }
 
   #refuse(event: LogEvent): void {

@@ -10,9 +10,13 @@ import { isMessage, type LogPosition, type Mark, move, type Place } from "./LogP
  * - `"new"`: hand it out.
  * - `"old"`: it was handed out before.
  * - `"gap"`: lines before it may be missing.
+ * - `"crowded"`: there are more streams than a log may have.
  * - `"distrust"`: the count of lines does not fit; begin again, going by times.
  */
-export type Verdict = "live" | "new" | "old" | "gap" | "distrust"
+export type Verdict = "live" | "new" | "old" | "gap" | "crowded" | "distrust"
+
+/** The most streams that a log may have; there are two. */
+export const maxStreams = 64
 
 /** How a stream is read on this connection. */
 interface Course {
@@ -63,19 +67,16 @@ export class Replay {
     this.#connectedAt = connectedAt - 2000
   }
 
-  /** How many streams have come. */
-  get streams(): number {
-    return this.#courses.length
-  }
-
   /** Whether a stream has reached its place: then its lines are new, and need no look. */
   isLive(stream: string): boolean {
-    return isLive(this.#find(stream))
+    const course = this.#find(stream)
+    return isLive(course) && this.#courses.length <= maxStreams
   }
 
   /** Looks at the next line. What is handed out has to be followed: by {@link take} if it is `"live"`, else {@link takeJudged}. */
   judge(line: LogEvent): Verdict {
     const course = this.#find(line.stream)
+    if (this.#courses.length > maxStreams) return "crowded"
     if (isLive(course)) return "live"
     course.seen++
     course.first ??= { timestamp: line.timestamp, message: line.message }

@@ -71,6 +71,16 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
 
   const put = (intent: DeployIntent) => journal === undefined ? Effect.void : journal.put(intent)
 
+  /** Where and as whom it is begun, for a start with another client to know that what it does not see may be there. */
+  const origin = Effect.map(
+    journal === undefined ? Effect.undefined : transport.identity,
+    (identity) =>
+      identity === undefined ? {} : {
+        service: identity.service,
+        ...(identity.account === undefined ? {} : { account: identity.account })
+      }
+  )
+
   const forget = (key: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       working.delete(key)
@@ -122,6 +132,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       image: request.image,
       before: [...before.items, ...before.invalid].flatMap(({ id }) => id === undefined ? [] : [id]),
       sentAt,
+      ...(yield* origin),
       ...(options.held ? { held: true } : {})
     }
     working.add(intent.key)

@@ -11,5 +11,8 @@ console.log(JSON.stringify({
   failure: error._tag,
   isOfBothFaces: error instanceof promiseFace.NetworkError && error instanceof effectFace.NetworkError,
   isOfAnother: error instanceof promiseFace.NotFound || error instanceof effectFace.NotFound,
+  misnamed: Object.entries(promiseFace).flatMap(([name, value]) =>
+    typeof value === "function" && value.name !== name ? [`${name} is ${value.name}`] : []
+  ),
   touchesFetch: Symbol.for("undici.globalDispatcher.1") in globalThis
 }))

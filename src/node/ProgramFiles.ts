@@ -1,12 +1,10 @@
-/** What Node gives a program of promises. */
+/** The files of a program of promises. */
 import type * as Layer from "effect/Layer"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import type { DeployJournal } from "../services/DeployJournal.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
 import * as FileJournal from "./FileJournal.ts"
 import * as TokenFile from "./TokenFile.ts"
-
-export { beforeProcessEnds } from "./internal/processEnd.ts"
 
 /** The token file at a path. Default: that of the official command line. */
 export const tokenFile = (path: string | undefined): Layer.Layer<TokenStore, ConfigurationError> =>

@@ -1,4 +1,4 @@
-/** A runtime without files, and without a process that ends: a browser, a Worker. */
+/** A runtime without files: a browser, a Worker. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
@@ -9,7 +9,7 @@ const unsupported = (field: string): Effect.Effect<never, ConfigurationError> =>
   Effect.fail(
     new ConfigurationError({
       operation: "BasilicaClient",
-      problems: [{ field, problem: "needs files; allowed: on Node, Bun and Deno" }]
+      problems: [{ field, problem: "needs files; allowed: on Node, Bun and Deno, in a bundle for them" }]
     })
   )
 
@@ -20,6 +20,3 @@ export const tokenFile = (_path: string | undefined): Layer.Layer<TokenStore, Co
 /** The journal of deploys at a path. */
 export const journalFile = (_path: string): Layer.Layer<DeployJournal, ConfigurationError> =>
   Layer.effect(DeployJournal, unsupported("journalFile"))
-
-/** Has `stop` called when the process is told to end, before it does. Gives a function that takes this back. */
-export const beforeProcessEnds = (_stop: () => Promise<unknown>): () => void => () => {}

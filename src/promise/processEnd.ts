@@ -1,0 +1,48 @@
+/** What is used of Node's `process`; there is none in a browser. A bundle for any runtime may run on Node all the same. */
+interface Process {
+  readonly pid: number
+  on(signal: string, listener: (signal: string) => void): unknown
+  off(signal: string, listener: (signal: string) => void): unknown
+  listenerCount(signal: string): number
+  kill(pid: number, signal: string): unknown
+}
+
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+const { process } = globalThis as { readonly process?: Partial<Process> }
+const stops = new Set<() => Promise<unknown>>()
+let ending = false
+
+/**
+ * Has `stop` called when the process is told to end, before it does. The process then ends by the signal, unless the
+ * program listens for it too: then that is its own affair. A second signal ends it at once. Gives a function that takes
+ * this back.
+ */
+export const beforeProcessEnds = (stop: () => Promise<unknown>): () => void => {
+  if (!isNode(process)) return () => {}
+  if (stops.size === 0) listen(process, "on")
+  stops.add(stop)
+  return () => {
+    stops.delete(stop)
+    if (stops.size === 0) listen(process, "off")
+  }
+}
+
+const listen = (node: Process, how: "on" | "off") => {
+  for (const signal of signals) node[how](signal, end)
+}
+
+const end = async (signal: string) => {
+  if (!isNode(process)) return
+  const alone = process.listenerCount(signal) === 1
+  if (!ending) {
+    ending = true
+    await Promise.allSettled([...stops].map((stop) => stop()))
+    ending = false
+  }
+  stops.clear()
+  listen(process, "off")
+  if (alone) process.kill(process.pid, signal)
+}
+
+const isNode = (candidate: Partial<Process> | undefined): candidate is Process =>
+  typeof candidate?.on === "function" && typeof candidate.kill === "function" && typeof candidate.pid === "number"
