@@ -8,9 +8,9 @@ export const maxEventBytes = 1024 * 1024
 /** Who wants to know of events. */
 export interface EventHandler {
   /** The data of an event: a part of a text, so that what is not wanted is never cut out. */
-  readonly onData: (text: string, start: number, end: number) => void
+  onData(text: string, start: number, end: number): void
   /** The service says how long to wait before a new connection, in milliseconds. */
-  readonly onRetry: (millis: number) => void
+  onRetry(millis: number): void
 }
 
 /**
@@ -111,10 +111,10 @@ export class EventReader {
   /** Effect's parser. It takes a byte order mark off the first text it gets, which may not be the beginning. */
   #parserFrom(atBeginning: boolean): Sse.Parser {
     if (this.#parser !== undefined) return this.#parser
-    const { onData, onRetry } = this.#handler
+    const handler = this.#handler
     const parser = Sse.makeParser((event) => {
-      if (event._tag === "Event") onData(event.data, 0, event.data.length)
-      else onRetry(Duration.toMillis(event.duration))
+      if (event._tag === "Event") handler.onData(event.data, 0, event.data.length)
+      else handler.onRetry(Duration.toMillis(event.duration))
     }, { maxEventSize: Number.MAX_SAFE_INTEGER })
     if (!atBeginning) parser.feed("\n")
     return this.#parser = parser

@@ -5,7 +5,7 @@ import { ApiError } from "../../errors/ApiError.ts"
 import { InvalidResponse } from "../../errors/InvalidResponse.ts"
 import { LogGap } from "../../errors/LogGap.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
-import { EventReader, maxEventBytes } from "./EventReader.ts"
+import { type EventHandler, EventReader, maxEventBytes } from "./EventReader.ts"
 import { joined } from "./joined.ts"
 import { LogEvent, parseLine } from "./LogEvent.ts"
 import type { LogPosition } from "./LogPosition.ts"
@@ -33,7 +33,7 @@ export interface LogReaderOptions {
 }
 
 /** Reads the bytes of one connection, and moves the position behind the lines of each read. */
-export class LogReader {
+export class LogReader implements EventHandler {
   /** Why no more is read. What {@link read} returned before is still to be handed out. */
   stop: Stop | undefined
   /** The gaps that were passed since this was emptied last. */
@@ -42,7 +42,7 @@ export class LogReader {
   retryMillis: number | undefined
   readonly #options: LogReaderOptions
   readonly #event = new LogEvent()
-  readonly #reader: EventReader
+  readonly #reader: EventReader = new EventReader(this)
   #entries: Array<LogEntry> = []
   /** How many of the entries the position is behind. */
   #settled = 0
@@ -51,14 +51,14 @@ export class LogReader {
 
   constructor(options: LogReaderOptions) {
     this.#options = options
-    this.#reader = new EventReader({
-      onData: (text, start, end) => {
-        if (this.stop === undefined) this.#read(text, start, end)
-      },
-      onRetry: (millis) => {
-        this.retryMillis = millis
-      }
-    })
+  }
+
+  onData(text: string, start: number, end: number): void {
+    if (this.stop === undefined) this.#read(text, start, end)
+  }
+
+  onRetry(millis: number): void {
+    this.retryMillis = millis
   }
 
   /** The lines of the next bytes that are not known yet. */
