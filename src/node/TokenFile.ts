@@ -24,7 +24,7 @@ export interface TokenFileOptions {
  * programs that share it one renews the sign-in. A file that others can read is closed to them, with a warning; a symbolic
  * link, a file of another user, and whatever is no file are refused.
  *
- * Where the file cannot be written, the program works on with a warning.
+ * Where the file cannot be written, the program works on with a warning. In the Promise face it is the option `tokenFile`.
  *
  * @example
  * ```ts
@@ -35,8 +35,6 @@ export interface TokenFileOptions {
  * // BASILICA_API_TOKEN, or else the sign-in of the official command line.
  * const layer = Layer.provide(Basilica.layerConfigOrFile, TokenFile.layer())
  * ```
- *
- * In the Promise face it is the option `tokenFile`.
  */
 export const layer = (options: TokenFileOptions = {}): TokenStoreLayer =>
   Layer.effect(

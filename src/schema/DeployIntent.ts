@@ -8,9 +8,9 @@ export interface DeployIntent {
   readonly before: ReadonlyArray<string>
   /** When the request was about to be sent, RFC 3339. */
   readonly sentAt: string
-  /** The base URL of the service that it was begun at. */
+  /** The base URL of the service that it was begun at. With it, an absent `account` is that of a token that says none. */
   readonly service?: string
-  /** Who began it: the subject of an access token, or the id of an API key. Absent for a token that says neither. */
+  /** Who began it: the subject of an access token, or the id of an API key. */
   readonly account?: string
   /** Whether a scope holds it, which is to stop it. */
   readonly held?: boolean

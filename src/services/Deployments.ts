@@ -345,13 +345,17 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     found: "stop" | "adopt",
     timeout: Duration.Input | undefined
   ): Effect.fn.Return<Reconciled> {
-    const { service = identity.service } = intent
-    if (service !== identity.service) {
+    // What another service or account does not see may be there all the same, and what it sees is its own.
+    const { account, service } = intent
+    if (service !== undefined && service !== identity.service) {
       return unresolved(intent, `it was begun at ${service}, and this client asks ${identity.service}`)
     }
-    // What another account does not see may be there all the same, and what it sees is its own.
-    const { account = identity.account } = intent
-    if (account !== identity.account) return unresolved(intent, begunByAnother)
+    if (service !== undefined && account !== identity.account) {
+      return unresolved(
+        intent,
+        "it was begun with another token, whose account may be another: reconcile with that one"
+      )
+    }
     const age = (yield* Clock.currentTimeMillis) - Date.parse(intent.sentAt)
     const wait = timeout === undefined
       ? Duration.millis(Math.max(0, serviceMillis - age))
@@ -519,7 +523,9 @@ const readStopId = readId("Deployments.stop")
 const readWatchId = readId("Deployments.watch")
 const readWaitId = readId("Deployments.waitUntilRunning")
 const readDeployOptions = reader("Deployments.deploy", DeployOptionRules, "options")
-const begunByAnother = "it was begun with a token of another account, or with another API key: reconcile with that one"
+const readReconcileOptions = reader("Deployments.reconcile", ReconcileOptionRules, "options")
+const readWaitOptions = reader("Deployments.waitUntilRunning", WaitOptionRules, "options")
+const readWatchOptions = reader("Deployments.watch", WaitOptionRules, "options")
 
 const unresolved = (
   intent: DeployIntent,
@@ -536,10 +542,6 @@ const withoutJournal = Effect.fail(
     }]
   })
 )
-
-const readReconcileOptions = reader("Deployments.reconcile", ReconcileOptionRules, "options")
-const readWaitOptions = reader("Deployments.waitUntilRunning", WaitOptionRules, "options")
-const readWatchOptions = reader("Deployments.watch", WaitOptionRules, "options")
 
 /** The service works on a deploy for 15 minutes at most; one more for clocks and networks. */
 const serviceMillis = 16 * 60_000

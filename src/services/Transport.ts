@@ -170,8 +170,8 @@ export class Transport extends Context.Service<Transport, {
 export interface Identity {
   /** The base URL of the service. */
   readonly service: string
-  /** The subject of the access token, or the id of the API key; `undefined` for a token that says neither. */
-  readonly account: string | undefined
+  /** The subject of the access token, or the id of the API key. Absent for a token that says neither. */
+  readonly account?: string
 }
 
 /** A reply whose body is still to come. */
@@ -422,7 +422,10 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
 
   return Transport.of({
     client,
-    identity: Effect.map(tokenFor("Transport.identity"), (token) => ({ service: baseUrl, account: accountOf(token) })),
+    identity: Effect.map(tokenFor("Transport.identity"), (token): Identity => {
+      const account = accountOf(token)
+      return account === undefined ? { service: baseUrl } : { service: baseUrl, account }
+    }),
     timeout,
     request: (call) => limited(call, (one) => attempt(call, one, sendAuthenticated, fromRefusal), call.onLate),
     requestPublic: (call) => limited(call, (one) => attempt(call, one, sendPublic, fromPublicRefusal)),

@@ -133,7 +133,7 @@ export const transport = (given: Partial<Transport["Service"]>): Layer.Layer<Tra
           "open",
           "() => Effect.succeed({ status: 200, contentType: \"text/event-stream\", showable: (words) => words, body: Stream.empty })"
         ),
-      identity: Effect.succeed({ service: "https://api.basilica.ai", account: undefined }),
+      identity: Effect.succeed({ service: "https://api.basilica.ai" }),
       timeout: Duration.seconds(60),
       client: HttpClient.makeWith<never, never, HttpClientError.HttpClientError | AuthenticationError, never>(
         () => absent("client", "HttpClient.make((request) => ...)"),

@@ -1,4 +1,5 @@
 import { Effect, Exit, Scope } from "effect"
+import { build } from "esbuild"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { afterEach, assert, describe, it } from "vitest"
@@ -22,21 +23,44 @@ const start = async (): Promise<ScriptedServer> => {
   ))
 }
 
+const conditions = ["basilica-sdk-source"]
+
+/** The program as one file, made for no runtime in particular. */
+const bundled = async (contents: string): Promise<string> => {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: process.cwd() },
+    bundle: true,
+    write: false,
+    platform: "neutral",
+    conditions,
+    format: "esm",
+    logLevel: "silent"
+  })
+  return outputFiles[0]?.text ?? ""
+}
+
 /** Runs a program that holds a deployment and waits; resolves when it does. */
-const holding = async (baseUrl: string, more = ""): Promise<ChildProcess> => {
-  const program = `
+const holding = async (
+  baseUrl: string,
+  { make = async (text: string) => text, more = "" }: {
+    readonly make?: (program: string) => Promise<string>
+    readonly more?: string
+  } = {}
+): Promise<ChildProcess> => {
+  const program = await make(`
     import { BasilicaClient } from "basilica-sdk/promise"
     const basilica = new BasilicaClient({ baseUrl: "${baseUrl}", token: "t" })
     ${more}
     await using job = await basilica.deployments.scoped({ executorId: "e", image: "ubuntu", noSsh: true })
     console.log(job.id)
     await new Promise((resolve) => setTimeout(resolve, 60_000))
-  `
+  `)
   const child = spawn(
     process.execPath,
-    ["--conditions=basilica-sdk-source", "--input-type=module", "--eval", program],
-    { cwd: process.cwd(), stdio: ["ignore", "pipe", "inherit"] }
+    [...conditions.map((name) => `--conditions=${name}`), "--input-type=module"],
+    { cwd: process.cwd(), stdio: ["pipe", "pipe", "inherit"] }
   )
+  child.stdin.end(program)
   await once(child.stdout, "data")
   return child
 }
@@ -51,9 +75,20 @@ describe("a process that holds a deployment", () => {
     assert.strictEqual(server.received.filter(({ method }) => method === "DELETE").length, 1)
   })
 
+  it("stops it in a bundle for any runtime too", async () => {
+    const server = await start()
+    const child = await holding(server.url, { make: bundled })
+    const ended = once(child, "exit")
+    child.kill("SIGTERM")
+    assert.deepEqual(await ended, [null, "SIGTERM"])
+    assert.strictEqual(server.received.filter(({ method }) => method === "DELETE").length, 1)
+  })
+
   it("stops it and leaves the end to a program that listens itself", async () => {
     const server = await start()
-    const child = await holding(server.url, "process.on(\"SIGTERM\", () => setTimeout(() => process.exit(7), 500))")
+    const child = await holding(server.url, {
+      more: "process.on(\"SIGTERM\", () => setTimeout(() => process.exit(7), 500))"
+    })
     const ended = once(child, "exit")
     child.kill("SIGTERM")
     assert.deepEqual(await ended, [7, null])

@@ -1,6 +1,6 @@
 /**
- * The parts of undici that send requests, without the rest of it: loading its index takes three times as long, and gives
- * the process another dispatcher for its own `fetch`.
+ * The parts of undici that send requests, without the rest of it: loading its index takes longer, and gives the process
+ * another dispatcher for its own `fetch`. Their places are no public interface, so package.json takes patches alone.
  */
 import type * as Undici from "undici"
 // @ts-expect-error undici declares the types of its index alone

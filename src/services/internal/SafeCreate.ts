@@ -71,16 +71,6 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
 
   const put = (intent: DeployIntent) => journal === undefined ? Effect.void : journal.put(intent)
 
-  /** Where and as whom it is begun, for a start with another client to know that what it does not see may be there. */
-  const origin = Effect.map(
-    journal === undefined ? Effect.undefined : transport.identity,
-    (identity) =>
-      identity === undefined ? {} : {
-        service: identity.service,
-        ...(identity.account === undefined ? {} : { account: identity.account })
-      }
-  )
-
   const forget = (key: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       working.delete(key)
@@ -132,7 +122,8 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       image: request.image,
       before: [...before.items, ...before.invalid].flatMap(({ id }) => id === undefined ? [] : [id]),
       sentAt,
-      ...(yield* origin),
+      // For a start with another client, which does not see it, to know that it may be there.
+      ...(journal === undefined ? {} : yield* transport.identity),
       ...(options.held ? { held: true } : {})
     }
     working.add(intent.key)
