@@ -56,7 +56,7 @@ export interface Contest {
 }
 
 /** For how long each does each task before it counts, in milliseconds: what makes code quick is how often it ran. */
-const warmUp = isShort ? 600 : 1000
+const warmUp = 1000
 
 /** Runs the contest. Fails where a contender does, or brings another result than the others. */
 export const run = async ({ heats = 1, ...contest }: Contest): Promise<Times> => {
