@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
@@ -21,10 +20,10 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as Undici from "undici"
 import { CallProgress } from "../services/CallProgress.ts"
-import { type Chunks, chunks, type ChunkSource, pull, type WithChunks } from "../services/ChunkSource.ts"
+import { bodyError, chunks, pull, type WithChunks } from "../services/ChunkSource.ts"
 import { compileSchemas } from "./internal/compileSchemas.ts"
 import { Connecting } from "./internal/Connecting.ts"
-import { Exchange } from "./internal/Exchange.ts"
+import { Exchange, type Head } from "./internal/Exchange.ts"
 import { Agent } from "./internal/undici.ts"
 
 /** {@link layer} with limits of your own: connections, proxies, TLS. Takes the options of undici's `Agent`. */
@@ -82,7 +81,7 @@ const make = (agent: Undici.Agent): HttpClient.HttpClient => {
       }
       return Effect.try({ try: () => agent.dispatch(options, exchange), catch: failed }).pipe(
         Effect.andThen(Effect.mapError(exchange.head, failed)),
-        Effect.map(() => new UndiciResponse(request, url.href, exchange))
+        Effect.map((head) => new UndiciResponse(request, url.href, head, exchange))
       )
     })
   const traced = HttpClient.make((request, url, signal, fiber) => send(request, url, fiber, signal))
@@ -111,59 +110,48 @@ const bytes = (body: HttpBody.HttpBody): Uint8Array | string | null => {
   throw new TypeError(`A request body of kind ${body._tag} is not supported; send text, JSON or bytes.`)
 }
 
-class UndiciResponse extends Inspectable.Class implements WithChunks, ChunkSource<HttpClientError.HttpClientError> {
+class UndiciResponse extends Inspectable.Class implements WithChunks {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly remoteAddress: Option.Option<string> = Option.none()
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: string
   #headers: Headers.Headers | undefined
+  readonly #head: Head
   readonly #exchange: Exchange
 
-  constructor(request: HttpClientRequest.HttpClientRequest, url: string, exchange: Exchange) {
+  constructor(request: HttpClientRequest.HttpClientRequest, url: string, head: Head, exchange: Exchange) {
     super()
     this.request = request
     this.url = url
+    this.#head = head
     this.#exchange = exchange
   }
 
   get status(): number {
-    return this.#exchange.status
+    return this.#head.status
   }
 
   /** No property of its own: those are what Node prints of an error that holds a reply and that nobody catches. */
   get headers(): Headers.Headers {
-    return this.#headers ??= Headers.fromInput(this.#exchange.headers as Headers.Input)
+    return this.#headers ??= Headers.fromInput(this.#head.headers as Headers.Input)
   }
 
   get cookies(): Cookies.Cookies {
-    const header = this.#exchange.headers["set-cookie"]
+    const header = this.#head.headers["set-cookie"]
     return header === undefined ? Cookies.empty : Cookies.fromSetCookie(header)
   }
 
   /** Pulled: nothing is read before it is asked for. Who stops reading closes the connection, also while waiting. */
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
     return Stream.unwrap(Effect.as(
-      Effect.addFinalizer(() => Effect.sync(() => this.abandon())),
-      Stream.fromPull(Effect.succeed(pull(this)))
+      Effect.addFinalizer(() => Effect.sync(this.#exchange.abandon)),
+      Stream.mapError(Stream.fromPull(Effect.succeed(pull(this.#exchange))), (cause) => bodyError(this, cause))
     ))
   }
 
-  get [chunks](): this {
-    return this
-  }
-
-  read(): Exit.Exit<Chunks | "end", HttpClientError.HttpClientError> | undefined {
-    const read = this.#exchange.read()
-    return read && Exit.mapError(read, (cause) => this.#bodyError(cause))
-  }
-
-  onReadable(listener: (() => void) | undefined): void {
-    this.#exchange.onReadable(listener)
-  }
-
-  abandon(): void {
-    this.#exchange.abandon()
+  get [chunks](): Exchange {
+    return this.#exchange
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {
@@ -178,7 +166,7 @@ class UndiciResponse extends Inspectable.Class implements WithChunks, ChunkSourc
     return Effect.flatMap(this.text, (text) =>
       Effect.try({
         try: () => text === "" ? null : JSON.parse(text) as Schema.Json,
-        catch: (cause) => this.#bodyError(cause)
+        catch: (cause) => bodyError(this, cause)
       }))
   }
 
@@ -187,11 +175,11 @@ class UndiciResponse extends Inspectable.Class implements WithChunks, ChunkSourc
   }
 
   get formData(): Effect.Effect<never, HttpClientError.HttpClientError> {
-    return Effect.fail(this.#bodyError(new TypeError("Form data is not supported")))
+    return Effect.fail(bodyError(this, new TypeError("Form data is not supported")))
   }
 
   get upgrade(): Effect.Effect<never, HttpClientError.HttpClientError> {
-    return Effect.fail(this.#bodyError(new TypeError("Upgrades are not supported")))
+    return Effect.fail(bodyError(this, new TypeError("Upgrades are not supported")))
   }
 
   toJSON(): unknown {
@@ -200,12 +188,5 @@ class UndiciResponse extends Inspectable.Class implements WithChunks, ChunkSourc
 
   pipe(): unknown {
     return pipeArguments(this, arguments)
-  }
-
-  /** The error of a body that broke off, or is none of what was asked for. */
-  #bodyError(cause: unknown): HttpClientError.HttpClientError {
-    return new HttpClientError.HttpClientError({
-      reason: new HttpClientError.DecodeError({ request: this.request, response: this, cause })
-    })
   }
 }

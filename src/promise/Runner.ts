@@ -2,12 +2,15 @@
  * Runs effects for people who await promises: one runtime, errors as they are, cancellation by signal.
  */
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as Stream from "effect/Stream"
+import * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { NetworkError } from "../errors/NetworkError.ts"
 import type { CallOptions } from "./CallOptions.ts"
@@ -98,9 +101,10 @@ interface Host<R> {
 /** A class, since thousands of logs may be iterated at once: what an iterator holds while it waits is these fields. */
 class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
   readonly #host: Host<R>
-  readonly #stream: Effect.Effect<Stream.Stream<A, E, R>, never, R>
+  /** What is iterated, until that begins. */
+  #stream: Effect.Effect<Stream.Stream<A, E, R>, never, R>
   readonly #signal: AbortSignal | undefined
-  #batch: ReadonlyArray<A> = []
+  #batch: ReadonlyArray<A> = none
   #index = 0
   /** Lets the stream go on; it waits while there is a batch. */
   #goOn: ((effect: Effect.Effect<void>) => void) | undefined
@@ -123,9 +127,7 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
   }
 
   next(): Promise<IteratorResult<A, undefined>> {
-    if (this.#index < this.#batch.length) {
-      return Promise.resolve({ done: false, value: this.#batch[this.#index++] as A })
-    }
+    if (this.#index < this.#batch.length) return Promise.resolve(this.#take())
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
       this.#begin()
@@ -158,21 +160,35 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
       this.#abort = () => void this.#finish({ error: signal.reason })
       signal.addEventListener("abort", this.#abort, { once: true })
     }
-    const hand = (elements: ReadonlyArray<A>) => this.#hand(elements)
-    this.#fiber = this.#host.fork(Effect.flatMap(this.#stream, (stream) => Stream.runForEachArray(stream, hand)))
+    const scope = Scope.makeUnsafe()
+    const run = Pull.catchDone(Effect.suspend(() => this.#run(scope)), () => Effect.void)
+    this.#fiber = this.#host.fork(Effect.onExit(run, (exit) => Scope.close(scope, exit)))
     this.#fiber.addObserver((exit) => {
       this.#end(Exit.isSuccess(exit) ? undefined : { error: errorOf(exit.cause, signal) })
       this.#serve()
     })
   }
 
-  #hand(elements: ReadonlyArray<A>): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      this.#batch = elements
-      this.#index = 0
+  /** Pulls until nothing comes. While it waits, it holds the pull alone, and nothing of what that was made of. */
+  #run(scope: Scope.Scope): Effect.Effect<never, E | Cause.Done, R> {
+    const pull = Effect.flatMap(this.#stream, ({ channel }) => Channel.toPullScoped(channel, scope))
+    this.#stream = Effect.never
+    const handOut = Effect.callback<void>((resume) => {
       this.#goOn = resume
       this.#serve()
     })
+    const take = (batch: ReadonlyArray<A>) => {
+      this.#batch = batch
+      this.#index = 0
+      return handOut
+    }
+    return Effect.flatMap(pull, (batches) => Effect.forever(Effect.flatMap(batches, take), { disableYield: true }))
+  }
+
+  #take(): IteratorResult<A, undefined> {
+    const value = this.#batch[this.#index++] as A
+    if (this.#index === this.#batch.length) this.#batch = none
+    return { done: false, value }
   }
 
   /** Gives those who wait what there is, and asks for more where that is not enough. */
@@ -180,7 +196,7 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
     while (this.#index < this.#batch.length) {
       const first = this.#waiting.shift()
       if (first === undefined) return
-      first.resolve({ done: false, value: this.#batch[this.#index++] as A })
+      first.resolve(this.#take())
     }
     if (this.#ended) return this.#dismiss()
     const goOn = this.#goOn
@@ -205,7 +221,7 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
     if (this.#ended) return
     this.#ended = true
     this.#failure = reason
-    this.#batch = []
+    this.#batch = none
     if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort)
     this.#host.open.delete(this)
   }
@@ -217,6 +233,8 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
     this.#serve()
   }
 }
+
+const none: ReadonlyArray<never> = []
 
 /** The very error of the effect; for an interruption, what caused it. */
 const errorOf = (cause: Cause.Cause<unknown>, signal: AbortSignal | undefined): unknown => {

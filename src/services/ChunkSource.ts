@@ -2,7 +2,7 @@ import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Predicate from "effect/Predicate"
 import type * as Pull from "effect/Pull"
@@ -58,10 +58,19 @@ export const eachChunk = <E>(source: ChunkSource<E>, take: (chunk: Uint8Array) =
 /** The key of a {@link WithChunks}. */
 export const chunks: unique symbol = Symbol.for("basilica-sdk/services/ChunkSource")
 
-/** A response whose body can be read so. */
+/** A response whose body can be read so. The source fails with the bare cause, and outlives the response and its request. */
 export interface WithChunks extends HttpClientResponse.HttpClientResponse {
-  readonly [chunks]: ChunkSource<HttpClientError.HttpClientError>
+  readonly [chunks]: ChunkSource<Error>
 }
+
+/** The error of a body that broke off, or is none of what was asked for. */
+export const bodyError = (
+  response: HttpClientResponse.HttpClientResponse,
+  cause: unknown
+): HttpClientError.HttpClientError =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.DecodeError({ request: response.request, response, cause })
+  })
 
 /** Whether the body of a response can be read without a stream. */
 export const hasChunks = (response: HttpClientResponse.HttpClientResponse): response is WithChunks =>

@@ -22,7 +22,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
@@ -452,20 +452,21 @@ const openReply = (
   operation: string,
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<OpenReply, never, Scope.Scope> => {
-  const hide = withoutTokenOf(response)
+  const showable = showableWith(withoutTokenOf(response))
   const head = {
     status: response.status,
-    contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),
+    contentType: oneLine(showable(response.headers["content-type"] ?? ""), 256),
     date: parseDate(response.headers["date"]),
-    showable: (words: string) => oneLine(hide(words), reasonLimit)
+    showable
   }
   const failed = (error: HttpClientError.HttpClientError) => fromTransport(operation, error, "body", false)
   if (hasChunks(response)) {
-    const source = new OpenBody(operation, response[chunks])
-    return Effect.as(
-      Effect.addFinalizer(() => Effect.sync(() => source.abandon())),
-      { ...head, body: Stream.mapError(response.stream, failed), chunks: source }
-    )
+    const source = new OpenBody(operation, response.request.url, response[chunks])
+    return Effect.as(abandonWithScope(source), {
+      ...head,
+      body: Stream.mapError(response.stream, failed),
+      chunks: source
+    })
   }
   let read = false
   const bytes = Stream.suspend(() => {
@@ -480,18 +481,29 @@ const openReply = (
   return Effect.as(Effect.addFinalizer(() => read ? Effect.void : discard(response)), { ...head, body })
 }
 
+/** The finalizer is held for as long as the log is followed, and holds the source alone: `Effect.addFinalizer` keeps a context. */
+const abandonWithScope = (source: OpenBody): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, Effect.sync(() => source.abandon())))
+
+const showableWith = (hide: (words: string) => string) => (words: string): string => oneLine(hide(words), reasonLimit)
+
 class OpenBody implements ChunkSource<NetworkError> {
   readonly #operation: string
-  readonly #source: ChunkSource<HttpClientError.HttpClientError>
+  readonly #url: string
+  readonly #source: ChunkSource<Error>
 
-  constructor(operation: string, source: ChunkSource<HttpClientError.HttpClientError>) {
+  constructor(operation: string, url: string, source: ChunkSource<Error>) {
     this.#operation = operation
+    this.#url = url
     this.#source = source
   }
 
   read(): Exit.Exit<Chunks | "end", NetworkError> | undefined {
     const read = this.#source.read()
-    return read && Exit.mapError(read, (error) => fromTransport(this.#operation, error, "body", false))
+    return read && Exit.mapError(read, (cause) => {
+      const failure = { reason: { cause }, request: { url: this.#url } }
+      return fromTransport(this.#operation, failure, "body", false)
+    })
   }
 
   onReadable(listener: (() => void) | undefined): void {

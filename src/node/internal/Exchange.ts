@@ -10,6 +10,12 @@ const highWater = 128 * 1024
 const givenUp = new Error("The request was given up")
 const end = Exit.succeed("end" as const)
 
+/** The head of a reply. */
+export interface Head {
+  readonly status: number
+  readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
+}
+
 /**
  * One request and its reply, as undici tells of them: the head, and then the body, whose chunks wait here until somebody
  * asks for them. Nobody who asks makes the connection wait.
@@ -17,9 +23,8 @@ const end = Exit.succeed("end" as const)
  * Undici tells what it reads from the socket piece by piece; whoever waits hears of it once, when all of that is here.
  */
 export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> {
-  /** 0 until the head of the reply is here. */
-  status = 0
-  headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined } = {}
+  /** Until somebody takes it: a followed log holds the rest for hours. */
+  #head: Head | undefined
   #onStart: (() => void) | undefined
   #controller: Dispatcher.DispatchController | undefined
   #chunks: Array<Uint8Array> = []
@@ -43,11 +48,10 @@ export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> 
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
+    headers: Head["headers"]
   ): void {
     if (status < 200) return
-    this.status = status
-    this.headers = headers
+    this.#head = { status, headers }
     // Undici keeps these for as long as the body lasts: a twentieth of what a followed log holds.
     controller.rawHeaders = null
     this.#wake()
@@ -78,12 +82,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> 
   }
 
   /** Waits for the head of the reply. Who stops waiting gives the request up. */
-  get head(): Effect.Effect<void, Error> {
+  get head(): Effect.Effect<Head, Error> {
     return Effect.callback((resume) => {
       const look = () => {
-        if (this.status !== 0) resume(Effect.void)
-        else if (this.#end === undefined) this.onReadable(look)
-        else resume(Exit.asVoid(this.#end))
+        if (this.#head !== undefined) resume(Effect.succeed(this.#head))
+        else if (this.#end === undefined) return this.onReadable(look)
+        else resume(Effect.andThen(this.#end, Exit.fail(givenUp)))
+        this.#head = undefined
       }
       look()
       return Effect.sync(this.abandon)

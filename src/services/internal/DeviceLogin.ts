@@ -18,31 +18,41 @@ export const deviceLogin = (
   endpoint: TokenEndpoint,
   store: TokenStore["Service"]
 ): Stream.Stream<DeviceLoginStep, AuthenticationError> =>
-  Stream.unwrap(Effect.map(
-    Effect.mapError(endpoint.deviceCode, (failure) => notBegun(endpoint, failure)),
-    (code) =>
-      Stream.concat(
-        Stream.make<[DeviceLoginStep]>({
-          _tag: "ShowCode",
-          userCode: code.userCode,
-          verificationUri: code.verificationUri,
-          verificationUriComplete: code.verificationUriComplete,
-          expiresInMillis: code.lifetimeMillis
-        }),
-        Stream.paginate({ waited: 0, interval: code.intervalMillis }, ask(endpoint, store, code))
-      )
-  ))
+  Stream.paginate<Waiting | undefined, DeviceLoginStep, AuthenticationError>(
+    undefined,
+    (waiting) => waiting === undefined ? begin(endpoint) : ask(endpoint, store, waiting)
+  )
 
 interface Waiting {
+  readonly code: DeviceCode
   readonly waited: number
   readonly interval: number
 }
 
+type Page = readonly [ReadonlyArray<DeviceLoginStep>, Option.Option<Waiting>]
+
+const begin = (endpoint: TokenEndpoint): Effect.Effect<Page, AuthenticationError> =>
+  Effect.mapBoth(endpoint.deviceCode, {
+    onFailure: (failure) => notBegun(endpoint, failure),
+    onSuccess: (code) => [
+      [{
+        _tag: "ShowCode",
+        userCode: code.userCode,
+        verificationUri: code.verificationUri,
+        verificationUriComplete: code.verificationUriComplete,
+        expiresInMillis: code.lifetimeMillis
+      }],
+      Option.some({ code, waited: 0, interval: code.intervalMillis })
+    ]
+  })
+
 /** One question, after the interval. A question that got no answer is asked again. */
-const ask = (endpoint: TokenEndpoint, store: TokenStore["Service"], code: DeviceCode) =>
-  Effect.fnUntraced(function*(
-    { interval, waited }: Waiting
-  ): Effect.fn.Return<readonly [ReadonlyArray<DeviceLoginStep>, Option.Option<Waiting>], AuthenticationError> {
+const ask = Effect.fnUntraced(
+  function*(
+    endpoint: TokenEndpoint,
+    store: TokenStore["Service"],
+    { code, interval, waited }: Waiting
+  ): Effect.fn.Return<Page, AuthenticationError> {
     if (waited + interval > code.lifetimeMillis) return yield* notSignedIn("nobody entered the code in time")
     yield* Effect.sleep(interval)
     const reply = yield* Effect.result(endpoint.poll(code.deviceCode))
@@ -55,8 +65,12 @@ const ask = (endpoint: TokenEndpoint, store: TokenStore["Service"], code: Device
       return yield* notSignedIn(reason, failure.code)
     }
     const next = failure.code === "slow_down" ? interval + slowDownMillis : interval
-    return [[{ _tag: "Waiting", intervalMillis: next }], Option.some({ waited: waited + interval, interval: next })]
-  })
+    return [
+      [{ _tag: "Waiting", intervalMillis: next }],
+      Option.some({ code, waited: waited + interval, interval: next })
+    ]
+  }
+)
 
 const keep = Effect.fnUntraced(function*(store: TokenStore["Service"], { accessToken, refreshToken }: Grant) {
   const tokens = { accessToken, refreshToken }

@@ -5,7 +5,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
-import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -116,18 +115,24 @@ const notSent: ReadonlySet<string> = new Set([
   "RateLimiterError"
 ])
 
+/** What is looked at of an `HttpClientError`. */
+export interface TransportFailure {
+  readonly reason: { readonly cause?: unknown }
+  readonly request: { readonly url: string }
+}
+
 /** The error for a connection that failed. Nothing of the failed request is kept but its origin: it holds the token. */
 export const fromTransport = (
   operation: string,
-  error: HttpClientError.HttpClientError,
+  { reason: { cause }, request }: TransportFailure,
   phase: Phase,
   changes: boolean
 ): NetworkError => {
-  const { code, syscall } = findCode(error.reason.cause)
+  const { code, syscall } = findCode(cause)
   const unsent = phase === "connect" || syscall === "connect" || syscall === "getaddrinfo"
     || (code !== undefined && notSent.has(code))
   const outcome: Outcome = !changes || unsent ? "none" : "unknown"
-  const url = URL.canParse(error.request.url) ? ` (${new URL(error.request.url).origin})` : ""
+  const url = URL.canParse(request.url) ? ` (${new URL(request.url).origin})` : ""
   return new NetworkError({
     operation,
     phase: unsent ? "connect" : phase,

@@ -32,6 +32,13 @@ export class LogEvent {
     if (!stands(text, messageKey, start) || !(this.#readKnownEnd() || this.#readEnd())) this.#parse()
   }
 
+  /** Lets go of what was read: the text may be that of many events. */
+  clear(): void {
+    this.#text = ""
+    this.#message = undefined
+    this.#timestamp = undefined
+  }
+
   /** Takes a line that was parsed already. */
   set({ message, stream, timestamp }: LogEntry): void {
     this.kind = "line"

@@ -3,6 +3,7 @@
  */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -44,6 +45,9 @@ export interface FollowOptions {
 
 type Batch = Arr.NonEmptyReadonlyArray<LogEntry>
 
+/** The next bytes, or what was noticed instead of them. */
+type Bytes = Chunks | "end" | "silent" | "slept"
+
 /** How a connection ended. */
 type Ending =
   /** The body ended as it should. */
@@ -61,8 +65,8 @@ type Ending =
 interface Connection {
   readonly scope: Scope.Closeable
   readonly reader: LogReader
-  /** The next bytes, or what was noticed instead of them. */
-  readonly next: Effect.Effect<Chunks | "end" | "silent" | "slept", NetworkError>
+  /** Reads on. Made once, not for each line. */
+  readonly read: Pull.Pull<Batch, ReadError>
   /** When it was opened, in milliseconds, by this machine. */
   readonly openedAt: number
   /** Whether it waits for lines to come. */
@@ -132,7 +136,7 @@ class LogFollower {
   readonly next: Pull.Pull<Batch, ReadError> = Effect.suspend(() => {
     const connection = this.#connection
     if (connection === undefined) return this.#goOn(this.#begin())
-    return this.#ending === undefined ? this.#read(connection) : this.#goOn(this.#settle(connection, this.#ending))
+    return this.#ending === undefined ? connection.read : this.#end(connection, this.#ending)
   })
 
   /** Goes on after a step that says whether there is more to read. */
@@ -140,19 +144,21 @@ class LogFollower {
     return Effect.flatMap(step, (more): Pull.Pull<Batch, ReadError> => more ? this.next : Cause.done())
   }
 
-  #read(connection: Connection): Pull.Pull<Batch, ReadError> {
-    const end = (how: Ending) => this.#goOn(this.#settle(connection, how))
-    return Effect.matchEffect(connection.next, {
-      onFailure: end,
-      onSuccess: (bytes): Pull.Pull<Batch, ReadError> => {
-        if (bytes === "end") {
-          return end(connection.reader.finish() ? this.#broken("the log ended inside a line") : "end")
-        }
-        if (bytes === "slept") return end(this.#broken("this machine slept"))
-        if (bytes !== "silent") return this.#hand(connection, connection.reader.read(bytes))
-        return Effect.flatMap(this.#lookIntoSilence(connection), (how) => how === undefined ? this.next : end(how))
-      }
-    })
+  /** Goes on with the next bytes, or with what was noticed instead of them. */
+  #take(connection: Connection, bytes: Bytes): Pull.Pull<Batch, ReadError> {
+    if (bytes === "end") {
+      return this.#end(connection, connection.reader.finish() ? this.#broken("the log ended inside a line") : "end")
+    }
+    if (bytes === "slept") return this.#end(connection, this.#broken("this machine slept"))
+    if (bytes !== "silent") return this.#hand(connection, connection.reader.read(bytes))
+    return Effect.flatMap(
+      this.#lookIntoSilence(connection),
+      (how) => how === undefined ? this.next : this.#end(connection, how)
+    )
+  }
+
+  #end(connection: Connection, how: Ending): Pull.Pull<Batch, ReadError> {
+    return this.#goOn(this.#settle(connection, how))
   }
 
   #hand(connection: Connection, entries: ReadonlyArray<LogEntry>): Pull.Pull<Batch, ReadError> {
@@ -164,7 +170,7 @@ class LogFollower {
     if (!Arr.isReadonlyArrayNonEmpty(entries)) return this.next
     connection.fruitful = true
     this.#attempts = 0
-    return Effect.as(Metrics.countLogLines(entries.length), entries)
+    return Metrics.countLogLines(entries)
   }
 
   /** Connects. `false` where there is nothing more to read. */
@@ -194,7 +200,18 @@ class LogFollower {
       if (tail === 0) position.since ??= new Date(connectedAt).toISOString()
       const reader = this.#reader(reply, position, tail === undefined, connectedAt)
       const next = yield* this.#bytes(reply, own, follow)
-      this.#connection = { scope: own, reader, next, openedAt, follow, fruitful: false }
+      const connection: Connection = {
+        scope: own,
+        reader,
+        read: Effect.matchEffect(next, {
+          onFailure: (error) => this.#end(connection, error),
+          onSuccess: (bytes) => this.#take(connection, bytes)
+        }),
+        openedAt,
+        follow,
+        fruitful: false
+      }
+      this.#connection = connection
       return true
     })
   }
@@ -223,13 +240,13 @@ class LogFollower {
     )
   }
 
-  #bytes(reply: OpenReply, own: Scope.Scope, follow: boolean): Effect.Effect<Connection["next"]> {
+  #bytes(reply: OpenReply, own: Scope.Scope, follow: boolean): Effect.Effect<Effect.Effect<Bytes, NetworkError>> {
     const watch = (source: ChunkSource<NetworkError>) => this.#watch.over(source, this.#clock, own)
     // Bytes that come at once or not at all need no watch.
     if (reply.chunks !== undefined) {
       return follow ? watch(reply.chunks) : Effect.succeed(nextChunks(reply.chunks))
     }
-    return Effect.flatMap(Scope.provide(Stream.toPull(reply.body), own), (pull) =>
+    return Effect.flatMap(Channel.toPullScoped(reply.body.channel, own), (pull) =>
       follow
         ? Effect.flatMap(PulledSource.make(pull, own), watch)
         : Effect.succeed(Pull.catchDone(pull, () => Effect.succeed("end" as const))))

@@ -63,14 +63,17 @@ export class LogReader implements EventHandler {
 
   /** The lines of the next bytes that are not known yet. */
   read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<LogEntry> {
-    this.#entries = []
-    this.#settled = 0
     for (const bytes of areSmall(chunks) ? [joined(chunks)] : chunks) {
       if (this.stop !== undefined) break
       if (!this.#reader.feed(bytes)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
     }
     this.#settle()
-    return this.#entries
+    // A log may be silent for hours now, and holds nothing of what was read.
+    const entries = this.#entries
+    this.#entries = []
+    this.#settled = 0
+    this.#event.clear()
+    return entries
   }
 
   /** No more bytes come. Returns whether they end inside an event, which is how a cut looks that nobody reports. */

@@ -1,4 +1,4 @@
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
 const calls = Metric.counter("basilica_calls_total", {
@@ -36,8 +36,12 @@ const callsBy = new Map<string, typeof calls>()
 export const countRetry = (operation: string): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(retries, { operation }), 1)
 
-/** Counts log lines that were handed to the reader. */
-export const countLogLines = (lines: number): Effect.Effect<void> => Metric.update(logLines, lines)
+/** Counts log lines that are handed to the reader: one step, since it is done for each line that comes alone. */
+export const countLogLines = <A extends ReadonlyArray<unknown>>(lines: A): Effect.Effect<A> =>
+  Effect.withFiber((fiber) => {
+    logLines.updateUnsafe(lines.length, fiber.context)
+    return Effect.succeed(lines)
+  })
 
 /** Counts that a followed log connects again. */
 export const countLogReconnect: Effect.Effect<void> = Metric.update(logReconnects, 1)

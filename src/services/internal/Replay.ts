@@ -79,7 +79,8 @@ export class Replay {
     if (this.#courses.length > maxStreams) return "crowded"
     if (isLive(course)) return "live"
     course.seen++
-    course.first ??= { timestamp: line.timestamp, message: line.message }
+    // The message first: then the line is parsed, and its time is no part of the text of many events.
+    course.first ??= { message: line.message, timestamp: line.timestamp }
     return this.#judge(course, line)
   }
 

@@ -10,7 +10,7 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import { CallProgress } from "../CallProgress.ts"
-import { chunks, eachChunk, hasChunks } from "../ChunkSource.ts"
+import { bodyError, chunks, eachChunk, hasChunks } from "../ChunkSource.ts"
 import { ByteBuffer } from "./ByteBuffer.ts"
 import { isTraced } from "./tracing.ts"
 
@@ -43,6 +43,7 @@ export const readText = (
   const body = new ByteBuffer(limit)
   if (hasChunks(response)) {
     return eachChunk(response[chunks], (bytes) => body.add(bytes)).pipe(
+      Effect.mapError((cause) => bodyError(response, cause)),
       Effect.andThen(
         Effect.suspend(() => body.full ? Effect.fail("too large" as const) : Effect.succeed(body.toString()))
       )

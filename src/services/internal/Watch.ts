@@ -71,7 +71,8 @@ class WatchedBody {
   readonly #silence: number
   #heardAt: number
   #slept = false
-  #notice: ((what: Notice) => void) | undefined
+  /** The one who waits. */
+  #resume: ((next: WatchedBody["next"]) => void) | undefined
 
   constructor(source: ChunkSource<NetworkError>, clock: Clock.Clock, silence: number) {
     this.#source = source
@@ -83,31 +84,27 @@ class WatchedBody {
   /** Waiting can be given up and taken up again without losing any byte. */
   readonly next: Effect.Effect<Chunks | "end" | Notice, NetworkError> = Effect.suspend(() => this.#take() ?? this.#wait)
 
+  // Made once for all lines: what is held while a body is waited for, and nothing more.
+  readonly #wait: WatchedBody["next"] = Effect.callback((resume) => {
+    // Once more: a fiber may give way to others before it comes here.
+    const taken = this.#take()
+    if (taken !== undefined) return resume(taken)
+    this.#resume = resume
+    this.#source.onReadable(this.#onReadable)
+    return this.#stop
+  })
+  readonly #onReadable = (): void => this.#resume?.(this.next)
+  readonly #stop = Effect.sync(() => {
+    this.#resume = undefined
+    this.#source.onReadable(undefined)
+  })
+
   #take(): Exit.Exit<Chunks | "end" | Notice, NetworkError> | undefined {
-    this.#notice = undefined
+    this.#resume = undefined
     if (this.#slept) return Exit.succeed("slept")
     const read = this.#source.read()
     if (read !== undefined) this.#heardAt = this.#clock.currentTimeMillisUnsafe()
     return read
-  }
-
-  get #wait(): Effect.Effect<Chunks | "end" | Notice, NetworkError> {
-    return Effect.callback((resume) => {
-      // Once more: a fiber may give way to others before it comes here.
-      const taken = this.#take()
-      if (taken !== undefined) return resume(taken)
-      this.#notice = (what) => {
-        this.#stop()
-        resume(Effect.succeed(what))
-      }
-      this.#source.onReadable(() => resume(this.next))
-      return Effect.sync(() => this.#stop())
-    })
-  }
-
-  #stop(): void {
-    this.#notice = undefined
-    this.#source.onReadable(undefined)
   }
 
   /** Tells whoever waits what is to be noticed. `sleptSince`: the machine slept, and nothing was heard since then. */
@@ -115,7 +112,7 @@ class WatchedBody {
     if (sleptSince !== undefined && this.#heardAt <= sleptSince) {
       this.#slept = true
       this.#tell("slept")
-    } else if (this.#notice !== undefined && now - this.#heardAt >= this.#silence) {
+    } else if (this.#resume !== undefined && now - this.#heardAt >= this.#silence) {
       this.#heardAt = now
       this.#tell("silent")
     }
@@ -123,9 +120,9 @@ class WatchedBody {
 
   /** In a turn of its own: what it makes of it is not the watch's. */
   #tell(what: Notice): void {
-    const notice = this.#notice
+    const resume = this.#resume
     queueMicrotask(() => {
-      if (this.#notice === notice) notice?.(what)
+      if (this.#resume === resume) resume?.(Effect.as(this.#stop, what))
     })
   }
 }

@@ -11,8 +11,12 @@ const leastToken = 8
  */
 export const withoutTokenOf = (response: HttpClientResponse.HttpClientResponse): (words: string) => string => {
   const token = response.request.headers["authorization"]?.replace(/^Bearer /, "") ?? ""
-  return (words) => token.length < leastToken ? words : withoutToken(words, token)
+  return hider(token)
 }
+
+/** Holds the token alone: a log has one for as long as it is followed. */
+const hider = (token: string) => (words: string): string =>
+  token.length < leastToken ? words : withoutToken(words, token)
 
 const withoutToken = (words: string, token: string): string => {
   const size = Math.min(piece, token.length)

@@ -4,6 +4,7 @@ import * as fc from "fast-check"
 import { LogPosition } from "../../../src/services/internal/LogPosition.ts"
 import { LogReader } from "../../../src/services/internal/LogReader.ts"
 import { Replay } from "../../../src/services/internal/Replay.ts"
+import { collect } from "../../support/MachineTime.ts"
 import { holds, patience, seed, size } from "../../support/Scale.ts"
 
 const connectedAt = Date.parse("2025-09-20T12:00:00Z")
@@ -82,4 +83,27 @@ describe("LogReader", () => {
       }
     })
   }, patience)
+
+  it("holds nothing of the lines that it has read but the first and the last, while it waits for the next", () => {
+    const lines = Array.from({ length: 2000 }, (_, index) => ({
+      message: `line ${index} ${"-".repeat(100)}`,
+      stream: "stdout",
+      timestamp: `2025-09-20T11:00:00.${String(index).padStart(9, "0")}Z`
+    }))
+    const bytes = bytesOf(lines.map((one) => JSON.stringify(one)))
+    const start = LogCursor.start("id")
+    const end = lines.reduce<LogCursor>(LogCursor.after, start)
+    for (const from of [start, end]) {
+      collect()
+      const before = process.memoryUsage().heapUsed
+      const waiting = Array.from({ length: 50 }, () => {
+        const { reader } = readerOf(from, "fail")
+        assert.lengthOf(reader.read([bytes]), from === start ? lines.length : 0)
+        return reader
+      })
+      collect()
+      const grown = process.memoryUsage().heapUsed - before
+      assert.isBelow(grown, (waiting.length * bytes.length) / 10)
+    }
+  })
 })
