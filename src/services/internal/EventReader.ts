@@ -66,14 +66,10 @@ export class EventReader {
   /** Reads bytes that are within the limits with what is put aside. */
   #fast(bytes: Uint8Array): void {
     const end = this.#afterLastBlankLine(bytes)
-    let begin = 0
-    if (end > 0 && this.#begunBytes > 0) {
-      // One event alone is put together, not the whole chunk.
-      begin = this.#endsWithLf && bytes[0] === lf ? 1 : afterBlankLine(bytes)
-      this.#putAside(bytes.subarray(0, begin))
+    if (end > 0) {
+      this.#putAside(bytes.subarray(0, end))
       this.#readWhole(this.#takeBegun())
     }
-    if (end > begin) this.#readWhole(bytes.subarray(begin, end))
     if (end < bytes.length) this.#putAside(bytes.subarray(end))
     // Where lines end with carriage returns, an event may be whole though no empty line was found.
     if (bytes.includes(cr, end)) this.#general(this.#takeBegun())
@@ -125,8 +121,9 @@ export class EventReader {
     this.#begunBytes += bytes.length
   }
 
+  /** What was put aside: good until something is taken again. */
   #takeBegun(): Uint8Array {
-    const all = joined(this.#begun)
+    const all = joined(this.#begun, together)
     this.#begun = []
     this.#begunBytes = 0
     return all
@@ -147,6 +144,9 @@ export class EventReader {
 // The parser drops the byte order mark itself; a decoder that drops one too would let a second one slip through.
 const keepMark = { ignoreBOM: true }
 const decoder = new TextDecoder("utf-8", keepMark)
+
+/** Where the pieces of an event are put together to be decoded: one for all logs, since nobody keeps it. */
+const together = new Uint8Array(128 * 1024)
 
 const lf = 10
 const cr = 13
