@@ -217,6 +217,16 @@ describe("Transport", () => {
       assert.match(error.message, /ECONNREFUSED/)
     }))
 
+  it.live("says of a refused token which one goes before which: another may be meant", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => bare(response, 401))
+      const { message } = yield* list.pipe(against({ baseUrl: server.url }), Effect.flip)
+      assert.match(
+        message,
+        /sign in again\. One given as an option goes before BASILICA_API_TOKEN, and that before the tok/
+      )
+    }))
+
   it.live("sends once more with another token after a 401, and not with the same", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response, { headers }) =>

@@ -74,7 +74,8 @@ export const fromRefusal = (refusal: Refusal, changes: boolean): RefusalError =>
       reason: reason === "" ? "the service does not accept the token (401)" : reason,
       remedy: reason.includes("API key management requires")
         ? "API keys are managed with an access token, not with another API key."
-        : "Give a token that is still valid: a new API key, or sign in again.",
+        : "Give a token that is still valid: a new API key, or sign in again. One given as an option goes before " +
+          "BASILICA_API_TOKEN, and that before the token file.",
       code,
       requestId
     })
