@@ -201,6 +201,16 @@ describe("EventReader", () => {
     }
   })
 
+  it("reads the fast way again behind an event that is none of the service's own", () => {
+    const seen: Array<readonly [string, boolean]> = []
+    const reader = new EventReader({
+      onData: (text, start, end) => seen.push([text.slice(start, end), start > 0]),
+      onRetry: () => {}
+    })
+    for (const chunk of ["data:1\r", "\ndata:2\n\ndata:3\n\n"]) reader.feed(encoder.encode(chunk))
+    assert.deepStrictEqual(seen, [["1\n2", false], ["3", true]])
+  })
+
   it("takes an event of the greatest length, and none that is a byte longer, however it comes", () => {
     for (const size of [100, 65_536, 3 * maxEventBytes]) {
       for (
