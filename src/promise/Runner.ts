@@ -44,7 +44,7 @@ export class Runner<R> {
     signal?.throwIfAborted()
     const fiber = this.#fork(effect)
     const cancel = () => fiber.interruptUnsafe()
-    signal?.addEventListener("abort", cancel, { once: true })
+    signal?.addEventListener("abort", cancel)
     const exit = await exitOf(fiber)
     signal?.removeEventListener("abort", cancel)
     if (Exit.isSuccess(exit)) return exit.value
@@ -158,7 +158,7 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
     this.#host.open.add(this)
     if (signal !== undefined) {
       this.#abort = () => void this.#finish({ error: signal.reason })
-      signal.addEventListener("abort", this.#abort, { once: true })
+      signal.addEventListener("abort", this.#abort)
     }
     const scope = Scope.makeUnsafe()
     const run = Pull.catchDone(Effect.suspend(() => this.#run(scope)), () => Effect.void)

@@ -270,9 +270,35 @@ describe("BasilicaClient.deployments.logs", () => {
   it("sends nothing before the first line is asked for", async () => {
     const { basilica, server } = await start(endlessLog)
     const logs = basilica.deployments.logs(rentalId, { follow: true })
-    await logs.return?.()
+    assert.deepEqual(await logs.return?.(), { done: true, value: undefined })
     assert.deepEqual(await logs.next(), { done: true, value: undefined })
+    const signal = AbortSignal.abort(new Error("not wanted"))
+    const unwanted = basilica.deployments.logs(rentalId, { follow: true, signal })
+    assert.strictEqual(await rejection(unwanted.next()), signal.reason)
+    assert.deepEqual(await unwanted.next(), { done: true, value: undefined })
     assert.lengthOf(server.received, 0)
+  })
+
+  it("closes its one connection, and leaves the signal, when it is left after it waited", async () => {
+    const logResponses: Array<ServerResponse> = []
+    const { basilica, server } = await start((response, { url }) => {
+      if (url.includes("/logs")) {
+        logResponses.push(response.writeHead(200, { "content-type": "text/event-stream" }))
+        return response.write(logEvent("a"))
+      }
+      for (const log of logResponses) log.write(logEvent("b"))
+      return json(response, 200, rental("active"))
+    })
+    const { signal } = new AbortController()
+    const logs = basilica.deployments.logs(rentalId, { follow: true, signal })
+    assert.strictEqual((await logs.next()).value?.message, "a")
+    const second = logs.next()
+    await basilica.deployments.status(rentalId)
+    assert.strictEqual((await second).value?.message, "b")
+    await logs.return?.()
+    assert.lengthOf(getEventListeners(signal, "abort"), 0)
+    await allClosed(server)
+    assert.lengthOf(logResponses, 1)
   })
 
   it("closes the connection when the loop is left", async () => {

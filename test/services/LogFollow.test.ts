@@ -157,6 +157,8 @@ describe("a followed log", () => {
       assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
       const opened = asked.map((what) => what.split(" ")[1]).filter((what) => what !== "status")
       assert.deepStrictEqual(opened, ["follow", "follow", "read"])
+      // Each look later than the one before: seven in half a minute.
+      assert.isAtLeast(Number.parseInt(asked.at(-1) ?? "", 10), 31)
     }))
 
   it.effect("ends when it is gone, and where the service says that there is no more", () =>
@@ -192,10 +194,28 @@ describe("a followed log", () => {
     Effect.gen(function*() {
       assert.strictEqual((yield* run(service([404]).layer)).error?._tag, "NotFound")
       const page = reply("<html>", { contentType: "text/html" })
-      const { error, text } = yield* run(service([broken(events("ab")), page]).layer)
+      const { asked, layer } = service([broken(events("ab")), page])
+      const { error, text } = yield* run(layer)
       assert.strictEqual(text, "ab")
       assert.strictEqual(error?._tag, "InvalidResponse")
+      assert.lengthOf(asked, 2)
       assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
+    }))
+
+  it.effect("fails at once where it cannot be opened in the first place", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([reset])
+      assert.strictEqual((yield* run(layer)).error, reset)
+      assert.lengthOf(asked, 1)
+    }))
+
+  it.effect("waits twice as long before each connection, up to 30 seconds, of which a random part", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([broken(events("ab")), reset])
+      const half = { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }
+      yield* Effect.provideService(run(layer, { maxReconnects: 9 }), Random.Random, half)
+      const times = asked.map((what) => Number.parseInt(what, 10))
+      assert.deepStrictEqual(times, [0, 0, 0, 1, 3, 7, 15, 30, 45, 60])
     }))
 
   it.effect("gives up after 20 connections to no avail, each later than the one before, and says where it was", () =>
@@ -326,6 +346,8 @@ describe("a followed log", () => {
       assert.deepInclude(closed.error, { _tag: "NetworkError", outcome: "none" })
       const odd = yield* run(service(["data:1\n\n"]).layer)
       assert.deepInclude(odd.error, { _tag: "InvalidResponse", outcome: "none" })
+      const failed = yield* run(service([cutEvent]).layer, { maxReconnects: 0 })
+      assert.deepInclude(failed.error, { _tag: "ApiError", outcome: "none" })
     }))
 
   it.effect("keeps a connection that is silent because nothing is written, but none that is older than the service lets it be", () =>
@@ -442,6 +464,20 @@ describe("a gap in a log", () => {
         )
         assert.deepStrictEqual([error, text], [undefined, "Warning: added the hostabcde"], `tail ${tail}`)
       }
+    }))
+
+  it.effect("is none where that time is a second before the one that the service says, which it rounds", () =>
+    Effect.gen(function*() {
+      const greeting = logEvent("w", "stderr", "2025-09-20T12:59:59Z")
+      const { layer } = service([broken(logEvent("w", "stderr", at(1)) + events("a")), greeting + events("ab")], [
+        "terminated"
+      ])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "wab" })
+      const quiet = service([silent(logEvent("w", "stderr", at(1)))], ["active"], greeting)
+      const { fiber } = yield* start(quiet.layer)
+      yield* TestClock.adjust("3 minutes")
+      assert.lengthOf(quiet.asked.filter((what) => what.endsWith("follow")), 1)
+      yield* Fiber.interrupt(fiber)
     }))
 })
 

@@ -84,6 +84,24 @@ describe("LogReader", () => {
     })
   }, patience)
 
+  it("knows how many lines stand at the time of its place, where they are judged one by one", () => {
+    const at = (message: string, second: number) =>
+      JSON.stringify({ message, stream: "stdout", timestamp: `2025-09-20T11:00:0${second}Z` })
+    const runOf = ({ cursor }: { readonly cursor: LogCursor }) => cursor.streams.map(({ run }) => run)
+    // Begun with the last lines and cut before one came: what is older is not wanted, what is not is looked at by itself.
+    const since = { ...LogCursor.start("id"), since: "2025-09-20T11:00:01Z" }
+    const fresh = readIn(since, "fail", [[at("a", 0), at("b", 1), at("c", 1), at("d", 1)]])
+    assert.deepStrictEqual(fresh.entries.map(({ message }) => message), ["b", "c", "d"])
+    assert.deepStrictEqual(runOf(fresh), [3])
+    // Begun with the last line: that two more stand at its time is seen on the next connection.
+    const tailed = readIn(LogCursor.start("id", { tail: 1 }), "fail", [[at("d", 1)]])
+    assert.deepStrictEqual(runOf(tailed), [1])
+    const again = readIn(tailed.cursor, "fail", [[at("a", 0), at("b", 1), at("c", 1), at("d", 1), at("e", 2)]])
+    assert.deepStrictEqual(again.entries.map(({ message }) => message), ["e"])
+    const still = readIn(tailed.cursor, "fail", [[at("a", 0), at("b", 1), at("c", 1), at("d", 1)]])
+    assert.deepStrictEqual(runOf(still), [3])
+  })
+
   it("holds nothing of the lines that it has read but the first and the last, while it waits for the next", () => {
     const lines = Array.from({ length: 2000 }, (_, index) => ({
       message: `line ${index} ${"-".repeat(100)}`,

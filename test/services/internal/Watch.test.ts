@@ -88,6 +88,21 @@ describe("the watch over silent connections", () => {
       assert.approximately(noticed, 200 * 4, 100)
     }))
 
+  it.effect("goes on while one of them is left", () =>
+    Effect.gen(function*() {
+      const watch = new Watch()
+      const over = Effect.fnUntraced(function*() {
+        const scope = yield* Scope.make()
+        const body = yield* watch.over(silent, yield* Clock.Clock, scope)
+        return { scope, fiber: yield* Effect.forkChild(body, { startImmediately: true }) }
+      })
+      const [stays, leaves] = [yield* over(), yield* over()]
+      yield* Scope.close(leaves.scope, Exit.void)
+      yield* TestClock.adjust("90 seconds")
+      assert.deepStrictEqual(stays.fiber.pollUnsafe(), Exit.succeed("silent"))
+      yield* Scope.close(stays.scope, Exit.void)
+    }))
+
   it("takes a connection for dead that was there before the machine slept, and none that was made since", async () => {
     const clock = handClock()
     const watch = new Watch()
