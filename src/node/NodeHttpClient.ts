@@ -80,7 +80,7 @@ const make = (agent: Undici.Agent): HttpClient.HttpClient => {
         return new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
       }
       return Effect.try({ try: () => agent.dispatch(options, exchange), catch: failed }).pipe(
-        Effect.andThen(Effect.mapError(exchange.head, failed)),
+        Effect.andThen(Effect.mapError(exchange.takeHead(), failed)),
         Effect.map((head) => new UndiciResponse(request, url.href, head, exchange))
       )
     })

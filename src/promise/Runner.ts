@@ -173,13 +173,17 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
   #run(scope: Scope.Scope): Effect.Effect<never, E | Cause.Done, R> {
     const pull = Effect.flatMap(this.#stream, ({ channel }) => Channel.toPullScoped(channel, scope))
     this.#stream = Effect.never
+    let next: ReadonlyArray<A> = none
+    // In one step, since a fiber may give way to others between two: whoever asks then is not to go before those who wait.
     const handOut = Effect.callback<void>((resume) => {
+      this.#batch = next
+      this.#index = 0
       this.#goOn = resume
+      next = none
       this.#serve()
     })
     const take = (batch: ReadonlyArray<A>) => {
-      this.#batch = batch
-      this.#index = 0
+      next = batch
       return handOut
     }
     return Effect.flatMap(pull, (batches) => Effect.forever(Effect.flatMap(batches, take), { disableYield: true }))

@@ -447,17 +447,20 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
 const discard = (response: HttpClientResponse.HttpClientResponse) =>
   Effect.raceFirst(Effect.ignore(Stream.runDrain(response.stream)), Effect.yieldNow)
 
-/** The head of a stream. It outlives its call by hours, and there may be thousands: it holds nothing of the call. */
+/**
+ * The head of a stream. It outlives its call by hours, and there may be thousands: where the transport gives chunks, it
+ * holds nothing of the call.
+ */
 const openReply = (
   operation: string,
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<OpenReply, never, Scope.Scope> => {
-  const showable = showableWith(withoutTokenOf(response))
+  const hide = withoutTokenOf(response)
   const head = {
     status: response.status,
-    contentType: oneLine(showable(response.headers["content-type"] ?? ""), 256),
+    contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),
     date: parseDate(response.headers["date"]),
-    showable
+    showable: showableWith(hide)
   }
   const failed = (error: HttpClientError.HttpClientError) => fromTransport(operation, error, "body", false)
   if (hasChunks(response)) {

@@ -8,6 +8,7 @@ import type { Chunks, ChunkSource } from "../../services/ChunkSource.ts"
 const highWater = 128 * 1024
 
 const givenUp = new Error("The request was given up")
+const headless = new Error("The reply ended before its head")
 const end = Exit.succeed("end" as const)
 
 /** The head of a reply. */
@@ -32,6 +33,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> 
   #end: Exit.Exit<"end", Error> | undefined
   #abandoned = false
   #listener: (() => void) | undefined
+  #waking = false
 
   /** `onStart` is told when the request has a connection and begins to be written. */
   constructor(onStart: () => void) {
@@ -81,13 +83,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> 
     if (this.#end === undefined) this.#controller?.abort(givenUp)
   }
 
-  /** Waits for the head of the reply. Who stops waiting gives the request up. */
-  get head(): Effect.Effect<Head, Error> {
+  /** Waits for the head of the reply, and takes it: once. Who stops waiting gives the request up. */
+  takeHead(): Effect.Effect<Head, Error> {
     return Effect.callback((resume) => {
       const look = () => {
         if (this.#head !== undefined) resume(Effect.succeed(this.#head))
         else if (this.#end === undefined) return this.onReadable(look)
-        else resume(Effect.andThen(this.#end, Exit.fail(givenUp)))
+        else resume(Effect.andThen(this.#end, Exit.fail(headless)))
         this.#head = undefined
       }
       look()
@@ -110,9 +112,15 @@ export class Exchange implements Dispatcher.DispatchHandler, ChunkSource<Error> 
     this.#listener = listener
   }
 
+  /** In a turn of its own, when all that was read with it is here; unless nobody listens any more by then. */
   #wake(): void {
-    if (this.#listener === undefined) return
-    queueMicrotask(this.#listener)
-    this.#listener = undefined
+    if (this.#listener === undefined || this.#waking) return
+    this.#waking = true
+    queueMicrotask(() => {
+      this.#waking = false
+      const listener = this.#listener
+      this.#listener = undefined
+      listener?.()
+    })
   }
 }

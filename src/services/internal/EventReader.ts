@@ -145,7 +145,7 @@ export class EventReader {
 const keepMark = { ignoreBOM: true }
 const decoder = new TextDecoder("utf-8", keepMark)
 
-/** Where the pieces of an event are put together to be decoded: one for all logs, since nobody keeps it. */
+/** Where what was put aside and the read behind it are put together to be decoded: one for all logs, since nobody keeps it. */
 const together = new Uint8Array(128 * 1024)
 
 const lf = 10

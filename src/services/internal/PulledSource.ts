@@ -40,7 +40,9 @@ export class PulledSource<E> implements ChunkSource<E> {
     this.#pulling.addObserver((exit) => {
       this.#pulling = undefined
       this.#read = exit
-      this.#listener?.()
+      const listener = this.#listener
+      this.#listener = undefined
+      listener?.()
     })
   }
 

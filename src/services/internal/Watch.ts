@@ -91,13 +91,15 @@ class WatchedBody {
     if (taken !== undefined) return resume(taken)
     this.#resume = resume
     this.#source.onReadable(this.#onReadable)
-    return this.#stop
+    // Another may wait by the time that one who gave it up is done with it.
+    return Effect.sync(() => this.#resume === resume && this.#stop())
   })
   readonly #onReadable = (): void => this.#resume?.(this.next)
-  readonly #stop = Effect.sync(() => {
+
+  #stop(): void {
     this.#resume = undefined
     this.#source.onReadable(undefined)
-  })
+  }
 
   #take(): Exit.Exit<Chunks | "end" | Notice, NetworkError> | undefined {
     this.#resume = undefined
@@ -122,7 +124,9 @@ class WatchedBody {
   #tell(what: Notice): void {
     const resume = this.#resume
     queueMicrotask(() => {
-      if (this.#resume === resume) resume?.(Effect.as(this.#stop, what))
+      if (resume === undefined || this.#resume !== resume) return
+      this.#stop()
+      resume(Effect.succeed(what))
     })
   }
 }

@@ -68,6 +68,35 @@ describe("who waits for bytes", () => {
         yield* Scope.close(scope, Exit.void)
       }
     }))
+
+  it("is woken though the one before is not done with giving up, wherever that gives way to others", async () => {
+    for (let limit = 5; limit < 60; limit++) {
+      const scope = Scope.makeUnsafe()
+      let listener: (() => void) | undefined
+      let come: Chunks | undefined
+      const source: ChunkSource<never> = {
+        ...silent,
+        read: () => come && Exit.succeed(come),
+        onReadable: (wake) => listener = wake
+      }
+      const over = Effect.clockWith((clock) => new Watch().over(source, clock, scope))
+      const body = Effect.provideService(await Effect.runPromise(over), MaxOpsBeforeYield, limit)
+      const first = Effect.runFork(body)
+      for (let forNothing = 0; forNothing < 5; forNothing++) {
+        await turn()
+        listener?.()
+      }
+      await turn()
+      first.interruptUnsafe()
+      const second = Effect.runFork(body)
+      await turn()
+      come = chunks
+      listener?.()
+      await turn()
+      assert.deepStrictEqual(second.pollUnsafe(), Exit.succeed(chunks), `giving way after ${limit}`)
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  })
 })
 
 describe("the watch over silent connections", () => {
