@@ -166,7 +166,7 @@ export interface DeploymentsClient {
   /**
    * Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end, and
    * `close()` stops what is still held, and so does a SIGINT, SIGTERM or SIGHUP to the process. Rejects there with
-   * `StopUnconfirmed` where nothing proves that it worked.
+   * `StopUnconfirmed` where nothing proves that it worked, also because the token does not allow it any more.
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
   /**
@@ -182,7 +182,10 @@ export interface DeploymentsClient {
   list(filters?: ListFilters, options?: CallOptions): Promise<Listing<Deployment>>
   /** The state of one deployment. */
   status(id: string, options?: CallOptions): Promise<DeploymentStatus>
-  /** Stops a deployment, and resolves on proof alone. Rejects with `StopUnconfirmed` where there is none. */
+  /**
+   * Stops a deployment, and resolves on proof alone. Rejects with `StopUnconfirmed` where there is none, and names in its
+   * `id` what runs on where the token does not allow it.
+   */
   stop(id: string, options?: CallOptions): Promise<void>
   /** Waits until it runs. Rejects with `DeploymentError` where it ended instead, `TimeoutError` where time runs out. */
   waitUntilRunning(id: string, options?: WaitOptions): Promise<Deployment>
@@ -240,7 +243,8 @@ export class BasilicaClient implements AsyncDisposable {
         const scope = Scope.makeUnsafe()
         const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
         const stop = () => runner.finish(Scope.close(scope, Exit.void))
-        const forget = beforeProcessEnds(() => this.close())
+        let what = "a deploy that is under way"
+        const forget = beforeProcessEnds(() => this.close(), () => what)
         const release = () => {
           runner.onClosed.delete(release)
           forget()
@@ -248,6 +252,7 @@ export class BasilicaClient implements AsyncDisposable {
         runner.onClosed.add(release)
         try {
           const deployment = await runner.run(scoped, { signal })
+          what = `deployment ${deployment.id}`
           return { ...deployment, [Symbol.asyncDispose]: () => stop().finally(release) }
         } catch (error) {
           // A deploy that was cancelled is let finish, and what came of it is stopped here.
@@ -312,7 +317,9 @@ export class BasilicaClient implements AsyncDisposable {
 
   /**
    * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped, and so is what is
-   * still held by `scoped`; other deployments run on.
+   * still held by `scoped`; other deployments run on. What was cancelled is rejected after that.
+   *
+   * Rejects with `StopUnconfirmed` where nothing proves that a stop worked, with an `AggregateError` of them for several.
    */
   close(): Promise<void> {
     return this.#runner.close()

@@ -1,4 +1,4 @@
-import { sentence } from "./internal/sentence.ts"
+import { runsOn, sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -24,6 +24,8 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly remedy: string
   /** The service's code, such as `BASILICA_API_AUTH_ERROR`. */
   readonly code?: string | undefined
+  /** The deployment that was to be stopped, and was not. */
+  readonly id?: string | undefined
   readonly requestId?: string | undefined
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
@@ -32,6 +34,6 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly retryable: boolean = this.kind === "unreachable"
 
   override get message(): string {
-    return `${this.operation} was not authenticated: ${sentence(this.reason)} ${this.remedy}`
+    return `${this.operation} was not authenticated: ${sentence(this.reason)} ${this.remedy}${runsOn(this.id)}`
   }
 }

@@ -1,3 +1,4 @@
+import { runsOn } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -7,6 +8,8 @@ export class AuthorizationError extends TaggedError("AuthorizationError")<{
   readonly operation: string
   /** The scope that the route asks for, such as `rentals:create`. */
   readonly scope?: string | undefined
+  /** The deployment that was to be stopped, and was not. */
+  readonly id?: string | undefined
   readonly requestId?: string | undefined
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
@@ -16,6 +19,6 @@ export class AuthorizationError extends TaggedError("AuthorizationError")<{
 
   override get message(): string {
     const scope = this.scope === undefined ? "the scope of this call" : `the scope ${this.scope}`
-    return `${this.operation} was not allowed (403). Use a token that has ${scope}.`
+    return `${this.operation} was not allowed (403). Use a token that has ${scope}.${runsOn(this.id)}`
   }
 }

@@ -1,4 +1,5 @@
-import { lookFirst } from "./internal/sentence.ts"
+import { inSeconds } from "./inSeconds.ts"
+import { lookFirst, sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
 import type { Outcome, Phase } from "./Outcome.ts"
@@ -11,6 +12,8 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
   /** The deadline, in milliseconds. */
   readonly afterMillis: number
   readonly outcome: Outcome
+  /** What had failed, where the call was waiting to try again. */
+  readonly lastFailure?: string | undefined
   /** The last status seen, where the call was waiting for one. */
   readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
@@ -25,7 +28,7 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
       connect: "while connecting",
       headers: "while waiting for the reply",
       body: "while reading the reply",
-      backoff: "while waiting to try again",
+      backoff: `while waiting to try again${this.lastFailure === undefined ? "" : ` after this: ${this.lastFailure}`}`,
       polling: this.lastSeen === undefined
         ? "without seeing a status"
         : `the last status seen was ${this.lastSeen._tag}`
@@ -35,6 +38,8 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
       : this.phase === "polling"
       ? "It may still come up, and is billed until it is stopped: look at its status, wait again, or stop it."
       : lookFirst
-    return `${this.operation} ran out of time after ${this.afterMillis / 1000} s, ${where[this.phase]}. ${next}`
+    return `${this.operation} ran out of time after ${inSeconds(this.afterMillis)}, ${
+      sentence(where[this.phase])
+    } ${next}`
   }
 }

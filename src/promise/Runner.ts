@@ -30,6 +30,7 @@ export class Runner<R> {
   readonly #host: Host<R> = {
     open: this.#open,
     isClosed: () => this.#closed !== undefined,
+    whenClosed: () => this.#whenClosed(),
     fork: (effect) => this.#runtime.runFork(effect)
   }
   /** What is done when this was closed. */
@@ -48,6 +49,7 @@ export class Runner<R> {
     const exit = await exitOf(fiber)
     signal?.removeEventListener("abort", cancel)
     if (Exit.isSuccess(exit)) return exit.value
+    await this.#whenClosed()
     throw errorOf(exit.cause, signal)
   }
 
@@ -66,19 +68,29 @@ export class Runner<R> {
     return new Iteration(this.#host, stream, signal)
   }
 
-  /** Cancels what runs and releases everything. What was deployed and not waited for is stopped first. */
+  /**
+   * Cancels what runs and releases everything. What was deployed and not waited for is stopped first, and before anybody is
+   * told that his call was cancelled: a rejection that nobody handles ends the process.
+   */
   close(): Promise<void> {
-    return this.#closed ??= this.#close()
+    // Not at once: whoever is cancelled looks whether it is closed.
+    return this.#closed ??= Promise.resolve().then(() => this.#close())
+  }
+
+  /** Waits for the end of a close that has begun. */
+  #whenClosed(): Promise<void> {
+    return Promise.resolve(this.#closed).catch(() => {})
   }
 
   async #close(): Promise<void> {
     for (const fiber of this.#running) fiber.interruptUnsafe()
     await Promise.all([...[...this.#open].map((iteration) => iteration.close()), ...[...this.#running].map(exitOf)])
-    try {
-      await this.#runtime.dispose()
-    } finally {
-      for (const done of this.onClosed) done()
-    }
+    const exit = await exitOf(Effect.runFork(this.#runtime.disposeEffect))
+    for (const done of this.onClosed) done()
+    if (Exit.isSuccess(exit)) return
+    // Each is a machine that may run on.
+    const errors = exit.cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect)
+    throw errors.length < 2 ? Cause.squash(exit.cause) : new AggregateError(errors, errors.map(String).join(" "))
   }
 
   #fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E | ConfigurationError> {
@@ -95,6 +107,8 @@ interface Host<R> {
   /** Those that run: the runner closes them. */
   readonly open: Set<{ close(): Promise<void> }>
   isClosed(): boolean
+  /** Ends with a close that has begun, or at once. */
+  whenClosed(): Promise<void>
   fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E | ConfigurationError>
 }
 
@@ -215,8 +229,10 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
       if (this.#failure === undefined) {
         resolve({ done: true, value: undefined })
       } else {
-        reject(this.#failure.error)
+        const { error } = this.#failure
         this.#failure = undefined
+        if (this.#host.isClosed()) void this.#host.whenClosed().then(() => reject(error))
+        else reject(error)
       }
     }
   }

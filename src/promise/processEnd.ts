@@ -1,3 +1,5 @@
+import * as Effect from "effect/Effect"
+
 /** What is used of Node's `process`; there is none in a browser. A bundle for any runtime may run on Node all the same. */
 interface Process {
   readonly pid: number
@@ -9,18 +11,18 @@ interface Process {
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 const { process } = globalThis as { readonly process?: Partial<Process> }
-const stops = new Set<() => Promise<unknown>>()
+const stops = new Map<() => Promise<unknown>, () => string>()
 let ending = false
 
 /**
- * Has `stop` called when the process is told to end, before it does. The process then ends by the signal, unless the
- * program listens for it too: then that is its own affair. A second signal ends it at once. Gives a function that takes
- * this back.
+ * Has `stop` called when the process is told to end, before it does, and logs `what` that is. The process then
+ * ends by the signal, unless the program listens for it too: then that is its own affair. A second signal ends it at once.
+ * Gives a function that takes this back.
  */
-export const beforeProcessEnds = (stop: () => Promise<unknown>): () => void => {
+export const beforeProcessEnds = (stop: () => Promise<unknown>, what: () => string): () => void => {
   if (!isNode(process)) return () => {}
   if (stops.size === 0) listen(process, "on")
-  stops.add(stop)
+  stops.set(stop, what)
   return () => {
     stops.delete(stop)
     if (stops.size === 0) listen(process, "off")
@@ -36,7 +38,11 @@ const end = async (signal: string) => {
   const alone = process.listenerCount(signal) === 1
   if (!ending) {
     ending = true
-    await Promise.allSettled([...stops].map((stop) => stop()))
+    const all = [...stops.values()].map((what) => what()).join(", ")
+    Effect.runFork(Effect.logWarning(
+      `BasilicaClient: ${signal}: stops first ${all}. A second one ends this process at once, and leaves it running.`
+    ))
+    await Promise.allSettled([...stops.keys()].map((stop) => stop()))
     ending = false
   }
   stops.clear()

@@ -16,8 +16,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
-import type { AuthenticationError } from "../errors/AuthenticationError.ts"
-import type { AuthorizationError } from "../errors/AuthorizationError.ts"
+import { AuthenticationError } from "../errors/AuthenticationError.ts"
+import { AuthorizationError } from "../errors/AuthorizationError.ts"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeploymentError } from "../errors/DeploymentError.ts"
 import { DeployOutcomeUnknown } from "../errors/DeployOutcomeUnknown.ts"
@@ -182,8 +182,10 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
     const stopped = yield* Effect.forEach([...held], Effect.exit, { concurrency: 8 })
     const cleaned = yield* Fiber.awaitAll([...abandoned])
-    // Each has its try before the first that is not certain ends the layer with a defect.
-    for (const exit of [...stopped, ...cleaned]) yield* Effect.orDie(exit)
+    // Each has its try before those that are not certain end the layer with a defect for each.
+    const failures = [...stopped, ...cleaned].filter(Exit.isFailure)
+    const defects = failures.map(({ cause }) => Cause.makeDieReason(Cause.squash(cause)))
+    yield* defects.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons<never>(defects))
   }))
 
   const safe = SafeCreate.make(transport, Option.getOrUndefined(journal))
@@ -270,6 +272,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
 
   const stopAndProve = Effect.fnUntraced(function*(id: string): Effect.fn.Return<void, StopError> {
     let mayHaveStopped = false
+    let isStrange = false
     return yield* transport.request<void, NotFound>({
       operation: "Deployments.stop",
       method: "DELETE",
@@ -279,19 +282,23 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       timeout: Duration.times(transport.timeout, 2 / 3),
       // The service answers without a word. Another's page or JSON, also with a 200, is no proof.
       decode: (body) => body === undefined ? Result.void : Result.fail("it has a body, and the service sends none"),
-      onRefusal: ({ mayHaveRun, operation, requestId, status }) => {
+      onRefusal: ({ code, mayHaveRun, operation, reason, requestId, status }) => {
         if (status !== 404) return undefined
         // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.
         mayHaveStopped = mayHaveRun
+        // The service says it without a word, or with a code: what has other words is the page of another.
+        isStrange = reason !== "" && code === undefined
         return Result.fail(new NotFound({ operation, resource: "deployment", id, requestId }))
       }
     }).pipe(Effect.catch((error): Effect.Effect<void, StopError> => {
       switch (error._tag) {
         case "NotFound":
-          return mayHaveStopped ? proveStopped(id, strangers404) : Effect.fail(error)
+          if (mayHaveStopped) return proveStopped(id, strangers404)
+          return isStrange ? Effect.andThen(proveStopped(id, strangers404), Effect.fail(error)) : Effect.fail(error)
         case "AuthenticationError":
+          return Effect.fail(new AuthenticationError({ ...error, id }))
         case "AuthorizationError":
-          return Effect.fail(error)
+          return Effect.fail(new AuthorizationError({ ...error, id }))
         default:
           return proveStopped(id, SafeCreate.summary(error))
       }
@@ -399,6 +406,12 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   const stopOrDie = (id: string): Effect.Effect<void> =>
     stopOwn(id).pipe(
       Effect.retry({ schedule: insistent, while: (error) => error._tag === "StopUnconfirmed" }),
+      // Whoever catches it has to know which machine runs on, whatever the reason is.
+      Effect.mapError((error) =>
+        error._tag === "StopUnconfirmed"
+          ? error
+          : new StopUnconfirmed({ operation: "Deployments.stop", id, reason: SafeCreate.summary(error) })
+      ),
       Effect.tapError((error) => Effect.logError(error.message)),
       Effect.orDie
     )

@@ -199,7 +199,11 @@ export const defaultRetrySchedule: Schedule.Schedule<unknown, CallError> = Sched
   Schedule.upTo({ times: 2 })
 )
 
-const retryAfterCap = 60_000
+/** How long the service asks to be left alone, in milliseconds; more than a minute nobody waits. */
+const askedToWait = (error: object): number =>
+  "retryAfterMillis" in error && typeof error.retryAfterMillis === "number"
+    ? Math.min(error.retryAfterMillis, 60_000)
+    : 0
 
 const readLayerOptions = reader(
   "Basilica",
@@ -221,10 +225,9 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     Duration.toMillis(call.timeout === undefined ? timeout : Duration.fromInputUnsafe(call.timeout))
   const budget = RetryBudget.make()
   const schedule = (options.retry ?? defaultRetrySchedule).pipe(
-    Schedule.modifyDelay(({ duration, input }) => {
-      const hint = "retryAfterMillis" in input ? input.retryAfterMillis ?? 0 : 0
-      return Effect.succeed(Duration.max(duration, Duration.millis(Math.min(hint, retryAfterCap))))
-    })
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(Duration.max(duration, Duration.millis(askedToWait(input))))
+    )
   )
 
   const send = sendWith(http)
@@ -346,21 +349,21 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
       let attempts = 0
       let mayHaveRun = false
       let lastCost = 0
+      let lastFailure: string | undefined
       const one = Effect.suspend(() => {
         attempts++
         // Whoever fails or goes away between the head of a reply and its body leaves it to nobody.
         const run = Effect.onError(once({ progress, mayHaveRun }), () => Effect.sync(() => progress.abandon?.()))
         return attempts === 1 ? run : Effect.andThen(Metrics.countRetry(call.operation), run)
       })
-      const again = (error: E) => {
-        if (!isRetryable(error)) return Effect.succeed(false)
+      const again = Effect.fnUntraced(function*(error: E) {
+        if (!isRetryable(error)) return false
         mayHaveRun ||= error.outcome !== "none"
         progress.phase = "backoff"
-        return Effect.map(budget.pay(error._tag), (cost) => {
-          lastCost = cost
-          return cost > 0
-        })
-      }
+        lastFailure = error.message
+        lastCost = yield* budget.pay(error._tag)
+        return lastCost > 0
+      })
       const all = call.method !== "POST"
         ? Effect.retry(one, { schedule: schedule as Schedule.Schedule<unknown, Tagged>, while: again })
         : one
@@ -371,6 +374,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
               operation: call.operation,
               phase: progress.phase,
               afterMillis,
+              lastFailure: progress.phase === "backoff" ? lastFailure : undefined,
               outcome: changes(call) && (mayHaveRun || progress.phase !== "connect") ? "unknown" : "none"
             })
           )

@@ -9,6 +9,7 @@ import {
   type LogEntry,
   NetworkError,
   NotFound,
+  StopUnconfirmed,
   TimeoutError
 } from "basilica-sdk/promise"
 import { Effect, Exit, Scope } from "effect"
@@ -67,6 +68,13 @@ describe("BasilicaClient", () => {
       assert.match(error.message, new RegExp(`${field} is not an option of the client; look at its spelling`))
       assert.notInclude(error.message, secret)
     }
+  })
+
+  it("refuses a token that is no text", async () => {
+    await using basilica = new BasilicaClient({ token: 5 as never })
+    const error = await rejection(basilica.deployments.list())
+    assert.instanceOf(error, ConfigurationError)
+    assert.match(error.message, /token is not text; allowed: printable ASCII/)
   })
 
   it("does every operation", async () => {
@@ -230,6 +238,23 @@ describe("BasilicaClient.deployments.scoped", () => {
     const error = await rejection(basilica.deployments.scoped(config, { signal: controller.signal }))
     assert.strictEqual((error as Error).message, "enough")
     assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE"])
+  })
+
+  it("rejects the close with each stop that is not certain", async () => {
+    let created = 0
+    const { server } = await start((response, { method }) => {
+      if (method === "POST") return json(response, 200, { ...started, rental_id: `rental-${++created}` })
+      return method === "DELETE" ? bare(response, 401) : noRentals(response)
+    })
+    const basilica = new BasilicaClient({ baseUrl: server.url, token: "secret-token-1" })
+    for (let job = 0; job < 2; job++) await basilica.deployments.scoped(config)
+    const error = await rejection(basilica.close())
+    assert.instanceOf(error, AggregateError)
+    for (const one of error.errors) {
+      assert.instanceOf(one, StopUnconfirmed)
+      assert.include(error.message, one.message)
+    }
+    assert.deepEqual(error.errors.map(({ id }) => id), ["rental-1", "rental-2"])
   })
 
   it("is stopped to the end where the client closes meanwhile", async () => {

@@ -3,7 +3,7 @@ import { build } from "esbuild"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { afterEach, assert, describe, it } from "vitest"
-import { bare, json, type ScriptedServer, scriptedServer, started } from "../support/ScriptedServer.ts"
+import { bare, json, rentalId, type ScriptedServer, scriptedServer, started } from "../support/ScriptedServer.ts"
 
 const closing: Array<() => Promise<unknown>> = []
 afterEach(async () => {
@@ -14,7 +14,8 @@ const start = async (): Promise<ScriptedServer> => {
   const scope = Scope.makeUnsafe()
   closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   return Effect.runPromise(Scope.provide(
-    scriptedServer((response, { method }) => {
+    scriptedServer((response, { method, url }) => {
+      if (url.includes("/logs")) return response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders()
       if (method === "POST") return json(response, 200, started)
       if (method === "DELETE") return bare(response, 204)
       return json(response, 200, { rentals: [], total_count: 0 })
@@ -58,7 +59,7 @@ const holding = async (
   const child = spawn(
     process.execPath,
     [...conditions.map((name) => `--conditions=${name}`), "--input-type=module"],
-    { cwd: process.cwd(), stdio: ["pipe", "pipe", "inherit"] }
+    { cwd: process.cwd(), stdio: "pipe" }
   )
   child.stdin.end(program)
   await once(child.stdout, "data")
@@ -70,9 +71,27 @@ describe("a process that holds a deployment", () => {
     const server = await start()
     const child = await holding(server.url)
     const ended = once(child, "exit")
+    const said = once(child.stdout ?? assert.fail(), "data")
     child.kill(signal)
     assert.deepEqual(await ended, [null, signal])
+    assert.match(
+      String(await said),
+      new RegExp(`${signal}: stops first deployment ${rentalId}\\. A second one ends this process`)
+    )
     assert.strictEqual(server.received.filter(({ method }) => method === "DELETE").length, 1)
+  })
+
+  it("stops it first where a call is under way that nobody catches the end of", async () => {
+    const server = await start()
+    const follow = "for await (const { message } of basilica.deployments.logs(\"rental-1\", { follow: true }));"
+    const again = "setInterval(() => basilica.deployments.list(), 1)"
+    for (const more of [`void (async () => { ${follow} })()`, again]) {
+      const child = await holding(server.url, { more })
+      const ended = once(child, "exit")
+      child.kill("SIGTERM")
+      assert.deepEqual(await ended, [null, "SIGTERM"])
+    }
+    assert.strictEqual(server.received.filter(({ method }) => method === "DELETE").length, 2)
   })
 
   it("stops it in a bundle for any runtime too", async () => {

@@ -9,7 +9,7 @@ import {
   type DeployOptions,
   type ReconcileOptions
 } from "basilica-sdk"
-import { Clock, Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
@@ -745,6 +745,11 @@ describe("Deployments.reconcile", () => {
 })
 
 describe("Deployments.stop", () => {
+  /** What a proxy says that does not know the path. */
+  const page = (response: ServerResponse) => {
+    response.writeHead(404, { "content-type": "text/html" })
+    response.end("<html><title>404 Not Found</title></html>")
+  }
   const table: ReadonlyArray<readonly [string, Answer, string | undefined, number]> = [
     ["a 204", (response) => bare(response, 204), undefined, 1],
     [
@@ -754,6 +759,23 @@ describe("Deployments.stop", () => {
       1
     ],
     ["a 404 at once", (response) => bare(response, 404), "NotFound", 1],
+    [
+      "a page that says 404, and a list that has it",
+      (response, { method }) =>
+        method === "DELETE"
+          ? page(response)
+          : json(response, 200, { rentals: [rentalItem("Active")], total_count: 1 }),
+      "StopUnconfirmed",
+      1
+    ],
+    [
+      "a page that says 404, and a list without it",
+      (response, { method }) =>
+        method === "DELETE" ? page(response) : json(response, 200, { rentals: [], total_count: 0 }),
+      "NotFound",
+      1
+    ],
+    ["a page that says 404 to everything", (response) => page(response), "StopUnconfirmed", 1],
     ["a 401", (response) => bare(response, 401), "AuthenticationError", 1],
     ["a 403", (response) => bare(response, 403), "AuthorizationError", 1],
     ["a 500 and then a 204", (response, _, count) => bare(response, count === 1 ? 500 : 204), undefined, 2],
@@ -844,6 +866,16 @@ describe("Deployments.stop", () => {
         assert.strictEqual(deletes(server), sends)
       }))
   }
+
+  it.live("says what runs on where it was not allowed", () =>
+    Effect.gen(function*() {
+      for (const status of [401, 403]) {
+        const server = yield* scriptedServer((response) => bare(response, status))
+        const error = yield* stop.pipe(against({ baseUrl: server.url }), Effect.flip)
+        assert.deepInclude(error, { id: rentalId })
+        assert.include(error.message, `Deployment ${rentalId} was not stopped: it may be running and billed.`)
+      }
+    }))
 
   it.live("is loud where nobody answers", () =>
     Effect.gen(function*() {
@@ -1144,7 +1176,8 @@ describe("Deployments.scoped", () => {
       )
       const logs: Array<string> = []
       const exit = yield* Effect.exit(use(Effect.void).pipe(against({ baseUrl: server.url, retry: atOnce }, logs)))
-      assert.isTrue(Exit.isFailure(exit))
-      assert.isTrue(logs.some((line) => line.includes("Deployments.stop")))
+      const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+      assert.deepInclude(error, { _tag: "StopUnconfirmed", id: rentalId })
+      assert.isTrue(logs.some((line) => line.includes("Deployments.stop") && line.includes(rentalId)))
     }))
 })

@@ -333,6 +333,18 @@ describe("Transport", () => {
         assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
       }))
 
+    it.effect("says what it was to try again after, where that took too long", () =>
+      Effect.gen(function*() {
+        const busy = () => new Response("", { status: 429, headers: { "retry-after": "7" } })
+        const fiber = yield* Effect.forkChild(
+          Effect.flip(list.pipe(Effect.provide(services([busy], { count: 0 }, { timeout: "2667 millis" })))),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust("3 seconds")
+        const { message } = yield* Fiber.join(fiber)
+        assert.match(message, /ran out of time after 2\.7 s, while waiting to try again after this: .*429.*7 s/)
+      }))
+
     it.effect("has a schedule whose delays are random, and bounded", () =>
       Effect.gen(function*() {
         const step = yield* Schedule.toStep(defaultRetrySchedule)

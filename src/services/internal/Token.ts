@@ -30,9 +30,15 @@ export const readToken = (
   token: string | Redacted.Redacted,
   field: string
 ): Effect.Effect<Redacted.Redacted, ConfigurationError> => {
-  const value = (typeof token === "string" ? token : Redacted.value(token)).trim()
-  if (isPrintable(value)) return Effect.succeed(secret(value))
-  const problem = value === "" ? "is empty" : "holds white space or a character that a header cannot carry"
+  // Whoever writes no types may give anything.
+  const given: unknown = Redacted.isRedacted(token) ? Redacted.value(token) : token
+  const value = typeof given === "string" ? given.trim() : undefined
+  if (value !== undefined && isPrintable(value)) return Effect.succeed(secret(value))
+  const problem = value === undefined
+    ? "is not text"
+    : value === ""
+    ? "is empty"
+    : "holds white space or a character that a header cannot carry"
   return Effect.fail(
     new ConfigurationError({
       operation: "Basilica",
