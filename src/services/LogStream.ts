@@ -15,7 +15,7 @@ import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
 import { LogOptionRules } from "../schema/wire/Logs.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { follower } from "./internal/LogFollower.ts"
-import { stream } from "./internal/tracing.ts"
+import { stream, StreamName } from "./internal/tracing.ts"
 import { Watch } from "./internal/Watch.ts"
 import { type CallError, Transport } from "./Transport.ts"
 
@@ -49,15 +49,16 @@ export class LogStream extends Context.Service<LogStream, {
   static readonly layer: Layer.Layer<LogStream, never, Transport> = Layer.effect(LogStream, LogStream.make)
 }
 
-const operation = "LogStream.follow"
-const readOptions = reader(operation, LogOptionRules, "options")
-const readDeploymentId = readId(operation)
+const name = "LogStream.follow"
+const readOptions = reader(name, LogOptionRules, "options")
+const readDeploymentId = readId(name)
 
 const make = (transport: Transport["Service"]): LogStream["Service"] => {
   const watch = new Watch()
   const begin = Effect.fnUntraced(function*(scope: Scope.Scope, id: string, options: LogOptions) {
-    yield* readDeploymentId(id)
-    const { follow = true, from, maxReconnects = 20, onGap = "fail", tail } = yield* readOptions(options)
+    const operation = (yield* StreamName) ?? name
+    yield* readDeploymentId(id, operation)
+    const { follow = true, from, maxReconnects = 20, onGap = "fail", tail } = yield* readOptions(options, operation)
     if (from !== undefined && (from.id !== id || tail !== undefined)) {
       const problem = tail === undefined
         ? "is a place in the log of another deployment; allowed: a cursor of this one"
@@ -75,7 +76,7 @@ const make = (transport: Transport["Service"]): LogStream["Service"] => {
 
   return LogStream.of({
     follow: (id, options = {}) =>
-      stream(operation, { deployment: id })(
+      stream(name, { deployment: id })(
         Stream.fromChannel(Channel.fromTransform((_upstream, scope) => begin(scope, id, options)))
       )
   })

@@ -621,6 +621,21 @@ describe("a cursor", () => {
       assert.strictEqual(gap.text, "")
     }))
 
+  it.effect("is refused in the name of the method that was called", () =>
+    Effect.gen(function*() {
+      const from = LogCursor.start("another")
+      const direct = yield* run(service([]).layer, { from })
+      assert.match(direct.error?.message ?? "", /^LogStream\.follow: from is a place in the log of another deployment/)
+      const error = yield* Deployments.use((deployments) =>
+        Effect.flip(Stream.runDrain(deployments.logs(rentalId, { from })))
+      ).pipe(Effect.provide(MemoryBasilica.layer()))
+      assert.match(error.message, /^Deployments\.logs: from is a place in the log of another deployment/)
+      const odd = yield* Deployments.use((deployments) => Effect.flip(Stream.runDrain(deployments.logs("a/b")))).pipe(
+        Effect.provide(MemoryBasilica.layer())
+      )
+      assert.match(odd.message, /^Deployments\.logs: id /)
+    }))
+
   it.effect("is refused for another deployment, with tail, and when it is none", () =>
     Effect.gen(function*() {
       const bad: ReadonlyArray<LogOptions> = [

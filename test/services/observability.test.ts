@@ -120,9 +120,9 @@ describe("observability", () => {
             : []
         )
         assert.sameDeepMembers(counters.map(([id, attributes, count]) => ({ id, ...attributes, count })), [
-          { id: "basilica_calls_total", operation: "LogStream.follow", outcome: "ok", count: 1 },
+          { id: "basilica_calls_total", operation: "Deployments.logs", outcome: "ok", count: 1 },
           { id: "basilica_calls_total", operation: "Deployments.get", outcome: "NotFound", count: 1 },
-          { id: "basilica_retries_total", operation: "LogStream.follow", count: 2 },
+          { id: "basilica_retries_total", operation: "Deployments.logs", count: 2 },
           { id: "basilica_log_lines_total", count: 2 }
         ])
       }).pipe(

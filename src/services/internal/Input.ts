@@ -15,27 +15,27 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1({
 
 /**
  * Reads an input by its rules. All fields that are wrong are reported at once, each with its first problem; no value is
- * repeated, it may be a secret.
+ * repeated, it may be a secret. `as`: another operation to name in the error.
  */
 export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
   operation: string,
   rules: S,
   root: string,
   betweenFields: Schema.Unknown = Schema.Unknown
-): (input: unknown) => Effect.Effect<S["Type"], ConfigurationError> => {
+): (input: unknown, as?: string) => Effect.Effect<S["Type"], ConfigurationError> => {
   const decode = Schema.decodeUnknownResult(rules, { errors: "all", onExcessProperty: "error" })
   // A struct looks at its own rules only when all its fields are right, and a person wants to know both at once.
   const decodeBetween = Schema.decodeUnknownResult(betweenFields)
-  return (input) => {
+  return (input, as = operation) => {
     const result = decode(input)
     if (Result.isSuccess(result)) return Effect.succeed(result.success)
     const failures = [result, decodeBetween(input)].flatMap((one) => Result.isFailure(one) ? [one.failure] : [])
-    return Effect.fail(new ConfigurationError({ operation, problems: problems(failures, root) }))
+    return Effect.fail(new ConfigurationError({ operation: as, problems: problems(failures, root) }))
   }
 }
 
 /** Reads an id, which becomes one segment of a URL. */
-export const readId = (operation: string): (id: unknown) => Effect.Effect<string, ConfigurationError> =>
+export const readId = (operation: string): (id: unknown, as?: string) => Effect.Effect<string, ConfigurationError> =>
   reader(operation, Id, "id")
 
 /** Nobody reads more. */

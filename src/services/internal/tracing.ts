@@ -1,4 +1,5 @@
 import * as Channel from "effect/Channel"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -23,14 +24,20 @@ export const method = (name: string): Effect.fn.Traced =>
     // Both are made of the body, so the function has the type that either gives it.
   }) as Effect.fn.Traced
 
+/** The public stream that is being begun: the outermost one, which is the one that somebody asked for. */
+export const StreamName: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
+  "basilica-sdk/services/StreamName",
+  { defaultValue: () => undefined }
+)
+
 /** A public stream: its span is made where a tracer listens, since it is held for as long as the stream is read. */
 export const stream =
   (name: string, attributes: { readonly [key: string]: unknown }) =>
   <A, E>(self: Stream.Stream<A, E>): Stream.Stream<A, E> =>
     Stream.fromChannel(Channel.fromTransform((upstream, scope) =>
-      Effect.withFiber((fiber) =>
-        Channel.toTransform(
-          isTraced(fiber) ? Channel.withSpan(self.channel, name, { attributes }) : self.channel
-        )(upstream, scope)
-      )
+      Effect.withFiber((fiber) => {
+        const channel = isTraced(fiber) ? Channel.withSpan(self.channel, name, { attributes }) : self.channel
+        const begun = Channel.toTransform(channel)(upstream, scope)
+        return fiber.getRef(StreamName) === undefined ? Effect.provideService(begun, StreamName, name) : begun
+      })
     ))
