@@ -280,8 +280,13 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       scope: "rentals:stop",
       // A third of the time is kept for looking whether it worked.
       timeout: Duration.times(transport.timeout, 2 / 3),
-      // The service answers without a word. Another's page or JSON, also with a 200, is no proof.
-      decode: (body) => body === undefined ? Result.void : Result.fail("it has a body, and the service sends none"),
+      // The service answers without a word. Another's page or JSON, also with a 200, is no proof; a 202 is a promise.
+      decode: (body, status) =>
+        body !== undefined
+          ? Result.fail("it has a body, and the service sends none")
+          : status === 202
+          ? Result.fail("it was accepted (202), and not done")
+          : Result.void,
       onRefusal: ({ code, mayHaveRun, operation, reason, requestId, status }) => {
         if (status !== 404) return undefined
         // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.

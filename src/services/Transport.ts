@@ -86,8 +86,8 @@ interface Request {
 
 /** A call of the service: what is sent, and what the reply means. */
 export interface Call<A, E extends Tagged = never> extends Request {
-  /** Reads the JSON of a good reply; `undefined` stands for an empty body. */
-  readonly decode: (body: unknown) => Result.Result<A, string>
+  /** Reads the JSON of a good reply, which has that status; `undefined` stands for an empty body. */
+  readonly decode: (body: unknown, status?: number) => Result.Result<A, string>
   /** Gives a refusal a meaning of its own, as an error or a value. Without one it becomes a {@link CallError}. */
   readonly onRefusal?: OnRefusal<A, E>
   /**
@@ -326,7 +326,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     progress.phase = "body"
     if (response.status < 200 || response.status >= 300) return yield* refuse(call, response, mayHaveRun, general)
     const text = yield* readBody(call, response, maxBodyBytes)
-    const value = Result.flatMap(parseJson(text), call.decode)
+    const value = Result.flatMap(parseJson(text), (body) => call.decode(body, response.status))
     return Result.isSuccess(value) ? value.success : yield* Effect.fail(
       new InvalidResponse({
         operation: call.operation,

@@ -753,6 +753,15 @@ describe("Deployments.stop", () => {
   const table: ReadonlyArray<readonly [string, Answer, string | undefined, number]> = [
     ["a 204", (response) => bare(response, 204), undefined, 1],
     [
+      "a 202 while it runs",
+      (response, { method }) =>
+        method === "DELETE"
+          ? bare(response, 202)
+          : json(response, 200, { rentals: [rentalItem("Active")], total_count: 1 }),
+      "StopUnconfirmed",
+      1
+    ],
+    [
       "a 200 with another's JSON while it runs",
       (response, { method }) => json(response, 200, method === "DELETE" ? { login: "please" } : rental("active")),
       "StopUnconfirmed",
