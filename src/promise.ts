@@ -317,7 +317,7 @@ export class BasilicaClient implements AsyncDisposable {
 
   /**
    * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped, and so is what is
-   * still held by `scoped`; other deployments run on. What was cancelled is rejected after that.
+   * still held by `scoped`; other deployments run on. What was cancelled, or fails meanwhile, is rejected after that.
    *
    * Rejects with `StopUnconfirmed` where nothing proves that a stop worked, with an `AggregateError` of them for several.
    */

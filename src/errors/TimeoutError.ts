@@ -12,7 +12,7 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
   /** The deadline, in milliseconds. */
   readonly afterMillis: number
   readonly outcome: Outcome
-  /** What had failed, where the call was waiting to try again. */
+  /** What the call was to be tried again after, where it was waiting for that. */
   readonly lastFailure?: string | undefined
   /** The last status seen, where the call was waiting for one. */
   readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
@@ -28,7 +28,7 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
       connect: "while connecting",
       headers: "while waiting for the reply",
       body: "while reading the reply",
-      backoff: `while waiting to try again${this.lastFailure === undefined ? "" : ` after this: ${this.lastFailure}`}`,
+      backoff: `while waiting to try again${this.lastFailure === undefined ? "" : `: ${this.lastFailure}`}`,
       polling: this.lastSeen === undefined
         ? "without seeing a status"
         : `the last status seen was ${this.lastSeen._tag}`

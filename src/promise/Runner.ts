@@ -14,6 +14,7 @@ import type * as Stream from "effect/Stream"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { NetworkError } from "../errors/NetworkError.ts"
 import type { CallOptions } from "./CallOptions.ts"
+import { processIsEnding } from "./processEnd.ts"
 
 /** One who waits for the next element. */
 interface Waiting<A> {
@@ -42,22 +43,19 @@ export class Runner<R> {
 
   /** Runs an effect. Rejects with the very error that it fails with. */
   async run<A, E>(effect: Effect.Effect<A, E, R>, { signal }: CallOptions = {}): Promise<A> {
-    signal?.throwIfAborted()
+    if (signal?.aborted === true) return this.#reject(signal.reason)
     const fiber = this.#fork(effect)
     const cancel = () => fiber.interruptUnsafe()
     signal?.addEventListener("abort", cancel)
     const exit = await exitOf(fiber)
     signal?.removeEventListener("abort", cancel)
-    if (Exit.isSuccess(exit)) return exit.value
-    await this.#whenClosed()
-    throw errorOf(exit.cause, signal)
+    return Exit.isSuccess(exit) ? exit.value : this.#reject(errorOf(exit.cause, signal))
   }
 
   /** Runs what needs nothing of the runtime, and may still run while it closes. */
   async finish<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
     const exit = await exitOf(Effect.runFork(effect))
-    if (Exit.isSuccess(exit)) return exit.value
-    throw errorOf(exit.cause, undefined)
+    return Exit.isSuccess(exit) ? exit.value : this.#reject(errorOf(exit.cause, undefined))
   }
 
   /** Iterates a stream. Leaving the loop closes its connection, also while it waits for the next element. */
@@ -70,16 +68,21 @@ export class Runner<R> {
 
   /**
    * Cancels what runs and releases everything. What was deployed and not waited for is stopped first, and before anybody is
-   * told that his call was cancelled: a rejection that nobody handles ends the process.
+   * told of a call that failed meanwhile: a rejection that nobody handles ends the process.
    */
   close(): Promise<void> {
     // Not at once: whoever is cancelled looks whether it is closed.
     return this.#closed ??= Promise.resolve().then(() => this.#close())
   }
 
-  /** Waits for the end of a close that has begun. */
-  #whenClosed(): Promise<void> {
-    return Promise.resolve(this.#closed).catch(() => {})
+  async #reject(error: unknown): Promise<never> {
+    await this.#whenClosed()
+    throw error
+  }
+
+  /** Waits for the end of what is being closed: this, or all clients where the process was told to end. */
+  async #whenClosed(): Promise<void> {
+    await Promise.allSettled([this.#closed, processIsEnding()])
   }
 
   async #close(): Promise<void> {
@@ -88,7 +91,7 @@ export class Runner<R> {
     const exit = await exitOf(Effect.runFork(this.#runtime.disposeEffect))
     for (const done of this.onClosed) done()
     if (Exit.isSuccess(exit)) return
-    // Each is a machine that may run on.
+    // Each may be a machine that runs on.
     const errors = exit.cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect)
     throw errors.length < 2 ? Cause.squash(exit.cause) : new AggregateError(errors, errors.map(String).join(" "))
   }
@@ -107,7 +110,7 @@ interface Host<R> {
   /** Those that run: the runner closes them. */
   readonly open: Set<{ close(): Promise<void> }>
   isClosed(): boolean
-  /** Ends with a close that has begun, or at once. */
+  /** Ends with what is being closed. */
   whenClosed(): Promise<void>
   fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E | ConfigurationError>
 }
@@ -223,18 +226,21 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
     goOn(Effect.void)
   }
 
-  /** Tells those who wait that there is no more. */
+  /** Tells those who wait that there is no more, or why; where all is being closed, when that is done. */
   #dismiss(): void {
-    for (const { reject, resolve } of this.#waiting.splice(0)) {
-      if (this.#failure === undefined) {
-        resolve({ done: true, value: undefined })
-      } else {
-        const { error } = this.#failure
-        this.#failure = undefined
-        if (this.#host.isClosed()) void this.#host.whenClosed().then(() => reject(error))
-        else reject(error)
+    const waiting = this.#waiting.splice(0)
+    const tell = () => {
+      for (const { reject, resolve } of waiting) {
+        if (this.#failure === undefined) {
+          resolve({ done: true, value: undefined })
+        } else {
+          reject(this.#failure.error)
+          this.#failure = undefined
+        }
       }
     }
+    if (this.#host.isClosed()) void this.#host.whenClosed().then(tell)
+    else tell()
   }
 
   #end(reason?: { readonly error: unknown }): void {

@@ -12,12 +12,15 @@ interface Process {
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 const { process } = globalThis as { readonly process?: Partial<Process> }
 const stops = new Map<() => Promise<unknown>, () => string>()
-let ending = false
+let ending: Promise<unknown> | undefined
+
+/** Ends when all is stopped that is to be before the process ends; `undefined` where it was not told to. */
+export const processIsEnding = (): Promise<unknown> | undefined => ending
 
 /**
- * Has `stop` called when the process is told to end, before it does, and logs `what` that is. The process then
- * ends by the signal, unless the program listens for it too: then that is its own affair. A second signal ends it at once.
- * Gives a function that takes this back.
+ * Has `stop` called when the process is told to end, before it does, and logs `what` that is. The process then ends by the
+ * signal, and a second one ends it at once; where the program listens too, that is its own affair. Gives a function that
+ * takes this back.
  */
 export const beforeProcessEnds = (stop: () => Promise<unknown>, what: () => string): () => void => {
   if (!isNode(process)) return () => {}
@@ -36,14 +39,13 @@ const listen = (node: Process, how: "on" | "off") => {
 const end = async (signal: string) => {
   if (!isNode(process)) return
   const alone = process.listenerCount(signal) === 1
-  if (!ending) {
-    ending = true
+  if (ending === undefined) {
     const all = [...stops.values()].map((what) => what()).join(", ")
-    Effect.runFork(Effect.logWarning(
-      `BasilicaClient: ${signal}: stops first ${all}. A second one ends this process at once, and leaves it running.`
-    ))
-    await Promise.allSettled([...stops.keys()].map((stop) => stop()))
-    ending = false
+    const more = alone ? " A second one ends this process at once, and what is not stopped runs on." : ""
+    Effect.runFork(Effect.logWarning(`BasilicaClient: ${signal}: stops first ${all}.${more}`))
+    ending = Promise.allSettled([...stops.keys()].map((stop) => stop()))
+    await ending
+    ending = undefined
   }
   stops.clear()
   listen(process, "off")

@@ -44,6 +44,7 @@ import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
 import { getRental, listedStatus, listRentals, rentalStatus } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"
+import { summary } from "./internal/summary.ts"
 import { method, stream } from "./internal/tracing.ts"
 import { type LogError, LogStream } from "./LogStream.ts"
 import { type CallError, type Identity, Transport } from "./Transport.ts"
@@ -288,9 +289,9 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
           ? Result.fail("it was accepted (202), and not done")
           : Result.void,
       onRefusal: ({ code, mayHaveRun, operation, reason, requestId, status }) => {
-        if (status !== 404) return undefined
         // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.
         mayHaveStopped = mayHaveRun
+        if (status !== 404) return undefined
         // The service says it without a word, or with a code: what has other words is the page of another.
         isStrange = reason !== "" && code === undefined
         return Result.fail(new NotFound({ operation, resource: "deployment", id, requestId }))
@@ -301,11 +302,15 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
           if (mayHaveStopped) return proveStopped(id, strangers404)
           return isStrange ? Effect.andThen(proveStopped(id, strangers404), Effect.fail(error)) : Effect.fail(error)
         case "AuthenticationError":
-          return Effect.fail(new AuthenticationError({ ...error, id }))
         case "AuthorizationError":
-          return Effect.fail(new AuthorizationError({ ...error, id }))
+          if (mayHaveStopped) return proveStopped(id, summary(error))
+          return Effect.fail(
+            error._tag === "AuthenticationError"
+              ? new AuthenticationError({ ...error, id })
+              : new AuthorizationError({ ...error, id })
+          )
         default:
-          return proveStopped(id, SafeCreate.summary(error))
+          return proveStopped(id, summary(error))
       }
     }))
   })
@@ -415,7 +420,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       Effect.mapError((error) =>
         error._tag === "StopUnconfirmed"
           ? error
-          : new StopUnconfirmed({ operation: "Deployments.stop", id, reason: SafeCreate.summary(error) })
+          : new StopUnconfirmed({ operation: "Deployments.stop", id, reason: summary(error) })
       ),
       Effect.tapError((error) => Effect.logError(error.message)),
       Effect.orDie

@@ -52,6 +52,7 @@ import { reader } from "./internal/Input.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
 import { readText, sendWith } from "./internal/Send.ts"
+import { summary } from "./internal/summary.ts"
 import { accountOf, isPrintable } from "./internal/Token.ts"
 import { withoutTokenOf } from "./internal/withoutToken.ts"
 
@@ -360,7 +361,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
         if (!isRetryable(error)) return false
         mayHaveRun ||= error.outcome !== "none"
         progress.phase = "backoff"
-        lastFailure = error.message
+        lastFailure = summary(error)
         lastCost = yield* budget.pay(error._tag)
         return lastCost > 0
       })

@@ -240,6 +240,21 @@ describe("BasilicaClient.deployments.scoped", () => {
     assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE"])
   })
 
+  it("is unknown where the client closed, also if its own signal fires before that is done", async () => {
+    const controller = new AbortController()
+    const { basilica } = await start((response, { method }) => {
+      if (method === "GET") return noRentals(response)
+      if (method === "DELETE") return bare(response, 204)
+      void basilica.close()
+      setTimeout(() => {
+        controller.abort()
+        json(response, 200, started)
+      }, 50)
+    })
+    const error = await rejection(basilica.deployments.deploy(config, { signal: controller.signal }))
+    assert.deepInclude(error, { _tag: "NetworkError", outcome: "unknown" })
+  })
+
   it("rejects the close with each stop that is not certain", async () => {
     let created = 0
     const { server } = await start((response, { method }) => {
@@ -378,6 +393,26 @@ describe("BasilicaClient.deployments.logs", () => {
     const logs = basilica.deployments.logs(rentalId)
     const results = await Promise.all([logs.next(), logs.next(), logs.next(), logs.next()])
     assert.deepEqual(results.map(({ value }) => value?.message), ["a", "b", undefined, undefined])
+  })
+
+  it("tells nobody that it ended before what is held is stopped, and why before that", async () => {
+    let stops: (stop: () => void) => void = () => {}
+    const stopping = new Promise<() => void>((resolve) => stops = resolve)
+    const { basilica } = await start((response, { method, url }) => {
+      if (url.includes("/logs")) return response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders()
+      if (method === "DELETE") return stops(() => bare(response, 204))
+      return method === "POST" ? json(response, 200, started) : noRentals(response)
+    })
+    await basilica.deployments.scoped(config)
+    const logs = basilica.deployments.logs(rentalId, { follow: true })
+    const told: Array<string> = []
+    const answers = [logs.next(), logs.next()].map((next) => next.then(() => told.push("end"), () => told.push("why")))
+    const closing = basilica.close()
+    const stop = await stopping
+    assert.deepEqual(told, [])
+    stop()
+    await Promise.all([...answers, closing])
+    assert.deepEqual(told, ["why", "end"])
   })
 
   it("is at its end after return, whatever came before it", async () => {

@@ -746,9 +746,9 @@ describe("Deployments.reconcile", () => {
 
 describe("Deployments.stop", () => {
   /** What a proxy says that does not know the path. */
-  const page = (response: ServerResponse) => {
+  const page = (response: ServerResponse, html = "<html><title>404 Not Found</title></html>") => {
     response.writeHead(404, { "content-type": "text/html" })
-    response.end("<html><title>404 Not Found</title></html>")
+    response.end(html)
   }
   const table: ReadonlyArray<readonly [string, Answer, string | undefined, number]> = [
     ["a 204", (response) => bare(response, 204), undefined, 1],
@@ -785,6 +785,18 @@ describe("Deployments.stop", () => {
       1
     ],
     ["a page that says 404 to everything", (response) => page(response), "StopUnconfirmed", 1],
+    [
+      "a page without words",
+      (response) => page(response, "<html><title></title><img src=x></html>"),
+      "StopUnconfirmed",
+      1
+    ],
+    [
+      "a lost reply, then a 401",
+      (response, _, count) => count === 1 ? response.socket?.destroy() : bare(response, 401),
+      "StopUnconfirmed",
+      2
+    ],
     ["a 401", (response) => bare(response, 401), "AuthenticationError", 1],
     ["a 403", (response) => bare(response, 403), "AuthorizationError", 1],
     ["a 500 and then a 204", (response, _, count) => bare(response, count === 1 ? 500 : 204), undefined, 2],
@@ -884,6 +896,16 @@ describe("Deployments.stop", () => {
         assert.deepInclude(error, { id: rentalId })
         assert.include(error.message, `Deployment ${rentalId} was not stopped: it may be running and billed.`)
       }
+    }))
+
+  it.live("says what stood in its way where there was no time to try again", () =>
+    Effect.gen(function*() {
+      const server = yield* scriptedServer((response) => bare(response, 503, { "retry-after": "30" }))
+      const { message } = yield* stop.pipe(against({ baseUrl: server.url, timeout: "1 second" }), Effect.flip)
+      assert.match(
+        message,
+        /has stopped: the service answered 503; there was no time to try again after 0\.67 s\. It may/
+      )
     }))
 
   it.live("is loud where nobody answers", () =>

@@ -342,7 +342,10 @@ describe("Transport", () => {
         )
         yield* TestClock.adjust("3 seconds")
         const { message } = yield* Fiber.join(fiber)
-        assert.match(message, /ran out of time after 2\.7 s, while waiting to try again after this: .*429.*7 s/)
+        assert.match(
+          message,
+          /ran out of time after 2\.7 s, while waiting to try again: .*\(429\), and the service asks to wait 7 s\./
+        )
       }))
 
     it.effect("has a schedule whose delays are random, and bounded", () =>

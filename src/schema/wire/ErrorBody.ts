@@ -41,7 +41,7 @@ export const parseErrorBody = (body: string, hide: (words: string) => string = (
         : { code: undefined, reason: cut([error, text(message)].filter(Predicate.isNotUndefined).join(": ")) }
     }
   }
-  return { code: undefined, reason: cut(/^\s*<(?:!doctype|html)/i.test(body) ? withoutTags(body) : body) }
+  return { code: undefined, reason: cut(/^\s*<(?:!doctype|html)/i.test(body) ? wordsOf(body) : body) }
 }
 
 const parseJson = (body: string): unknown => {
@@ -59,4 +59,8 @@ const text = (value: unknown): string | undefined => Predicate.isString(value) &
 const codeOf = (code: string): string | undefined => /^[\w.-]{1,128}$/.test(code) ? code : undefined
 
 // A tag ends before the next one begins: otherwise many that never end would take time without end.
-const withoutTags = (html: string): string => /<title>([^<]*)/i.exec(html)?.[1] ?? html.replace(/<[^<>]*>/g, " ")
+const wordsOf = (html: string): string => {
+  const title = /<title>([^<]*)/i.exec(html)?.[1] ?? ""
+  const words = title.trim() === "" ? html.replace(/<[^<>]*>/g, " ") : title
+  return words.trim() === "" ? "a page without words" : words
+}

@@ -13,7 +13,6 @@ import * as Semaphore from "effect/Semaphore"
 import type { ConfigurationError } from "../../errors/ConfigurationError.ts"
 import { DeploymentError } from "../../errors/DeploymentError.ts"
 import { DeployOutcomeUnknown } from "../../errors/DeployOutcomeUnknown.ts"
-import { inSeconds } from "../../errors/inSeconds.ts"
 import { TimeoutError } from "../../errors/TimeoutError.ts"
 import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentRequest } from "../../schema/DeploymentRules.ts"
@@ -31,6 +30,7 @@ import { type CallError, decodeWith, type OnRefusal, type Transport } from "../T
 import * as Deadline from "./Deadline.ts"
 import { listExecutors } from "./listExecutors.ts"
 import { getRental, listRentals } from "./Rentals.ts"
+import { summary } from "./summary.ts"
 
 const operation = "Deployments.deploy"
 
@@ -345,25 +345,3 @@ const onRefusal: OnRefusal<Deployment, DeploymentError> = ({ code, reason, reque
       requestId
     })
   )
-
-/** What made an outcome unknown, in a clause. */
-export const summary = (error: CallError | DeploymentError | ConfigurationError): string => {
-  switch (error._tag) {
-    case "ApiError":
-      return `the service answered ${error.status}${error.reason === "" ? "" : `, saying: ${error.reason}`}`
-    case "NetworkError":
-      return `the connection failed: ${error.reason}`
-    case "TimeoutError":
-      return `there was no answer within ${inSeconds(error.afterMillis)}`
-    case "InvalidResponse":
-      return `the reply cannot be understood: ${error.reason}`
-    case "RateLimited":
-      return "there were too many requests (429)"
-    case "AuthorizationError":
-      return "it was not allowed (403)"
-    case "ConfigurationError":
-      return error.message
-    default:
-      return error.reason
-  }
-}
