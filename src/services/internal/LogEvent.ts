@@ -21,7 +21,7 @@ export class LogEvent {
   #message: string | undefined
   #timestamp: string | undefined
   /** The ends that were seen, without the time: with them the next one is found without a search. */
-  readonly #ends: Array<{ readonly stream: string; readonly text: string; readonly length: number }> = []
+  readonly #ends: Array<KnownEnd> = []
 
   read(text: string, start: number, end: number): void {
     this.#text = text
@@ -63,19 +63,12 @@ export class LogEvent {
 
   #readKnownEnd(): boolean {
     const text = this.#text
-    const ends = this.#ends
-    for (let index = 0; index < ends.length; index++) {
-      const end = ends[index]
-      if (end === undefined) continue
+    for (const end of this.#ends) {
       const messageEnd = this.#end - end.length
-      if (messageEnd < this.#start + messageKey.length || !stands(text, end.text, messageEnd)) continue
+      if (messageEnd < this.#start + messageKey.length) continue
+      if (text.charCodeAt(messageEnd + end.at) !== end.letter || !stands(text, end.text, messageEnd)) continue
       const time = messageEnd + end.text.length
       if (text.indexOf("\"", time) !== this.#end - 2 || text.charCodeAt(this.#end - 1) !== brace) continue
-      // The next line is probably of the same stream.
-      if (index > 0) {
-        ends[index] = ends[0] ?? end
-        ends[0] = end
-      }
       return this.#isLine(end.stream, time)
     }
     return false
@@ -94,7 +87,14 @@ export class LogEvent {
     const stream = text.slice(begin, streamEnd)
     if (stream.includes("\\")) return false
     if (this.#ends.length === maxEnds) this.#ends.shift()
-    this.#ends.push({ stream, text: [streamKey, stream, timestampKey].join(""), length: this.#end - messageEnd })
+    const middle = stream.length >> 1
+    this.#ends.push({
+      stream,
+      text: [streamKey, stream, timestampKey].join(""),
+      length: this.#end - messageEnd,
+      at: streamKey.length + middle,
+      letter: text.charCodeAt(begin + middle)
+    })
     return this.#isLine(stream, time)
   }
 
@@ -131,6 +131,15 @@ export class LogEvent {
       this.kind = message === undefined && stream === undefined ? "none" : "no text"
     }
   }
+}
+
+interface KnownEnd {
+  readonly stream: string
+  readonly text: string
+  readonly length: number
+  /** A letter in the middle of the stream, by which ends of one length are told apart at once. */
+  readonly letter: number
+  readonly at: number
 }
 
 /** There are two streams, and few lengths of a time. */

@@ -108,6 +108,8 @@ export class LogReader implements EventHandler {
       }
     }
     this.#event.read(text, start, end)
+    const { kind, stream } = this.#event
+    if (kind === "line" && stream !== "error" && replay.skips(stream)) return
     this.#judge(this.#event)
   }
 

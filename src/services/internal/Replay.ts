@@ -73,6 +73,16 @@ export class Replay {
     return isLive(course) && this.#courses.length <= maxStreams
   }
 
+  /** Whether the next line of a stream is known by its number alone; then it is counted, and {@link judge} not asked. */
+  skips(stream: string): boolean {
+    const course = this.#find(stream)
+    const { mode, place, seen } = course
+    if (mode !== "count" || seen === 0 || place?.lines === undefined) return false
+    if (seen + 1 >= place.lines - place.run) return false
+    course.seen++
+    return true
+  }
+
   /** Looks at the next line. What is handed out has to be followed: by {@link take} if it is `"live"`, else {@link takeJudged}. */
   judge(line: LogEvent): Verdict {
     const course = this.#find(line.stream)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LogCursor, type LogEntry } from "basilica-sdk"
 import * as fc from "fast-check"
+import { LogEvent } from "../../../src/services/internal/LogEvent.ts"
 import { LogPosition } from "../../../src/services/internal/LogPosition.ts"
 import { LogReader } from "../../../src/services/internal/LogReader.ts"
 import { Replay } from "../../../src/services/internal/Replay.ts"
@@ -81,6 +82,29 @@ describe("LogReader", () => {
         assert.deepStrictEqual(whole, readIn(from, onGap, parts.flat().map((one) => [one])))
         assert.deepStrictEqual(whole, readIn(from, onGap, [parts.flat()]))
       }
+    })
+  }, patience)
+
+  it(`skips by its number what it would find known by a look (seed ${seed})`, () => {
+    const session = fc.record({ known: fc.array(line, { maxLength: 30 }), again: fc.array(line, { maxLength: 10 }) })
+    holds(session, size(5000, 200_000), ({ again, known }) => {
+      const { cursor } = readIn(LogCursor.start("id"), "fail", [known.map((one) => JSON.stringify(one))])
+      const event = new LogEvent()
+      const [skipping, looking] = [true, false].map((skips) => {
+        const position = new LogPosition(cursor)
+        const replay = new Replay(position, true, connectedAt)
+        const verdicts = [...known, ...again].map((one) => {
+          event.set(one)
+          if (skips && replay.skips(one.stream)) return "old"
+          const verdict = replay.judge(event)
+          if (verdict === "new") replay.takeJudged(one)
+          if (verdict === "live") replay.take([one], 0)
+          if (verdict === "gap") replay.accept()
+          return verdict
+        })
+        return { verdicts, cursor: position.cursor, missing: replay.missing }
+      })
+      assert.deepStrictEqual(skipping, looking)
     })
   }, patience)
 
