@@ -183,8 +183,8 @@ export interface DeploymentsClient {
   /** The state of one deployment. */
   status(id: string, options?: CallOptions): Promise<DeploymentStatus>
   /**
-   * Stops a deployment, and resolves on proof alone. Rejects with `StopUnconfirmed` where there is none, and names in its
-   * `id` what runs on where the token does not allow it.
+   * Stops a deployment, and resolves on proof alone. Rejects with `StopUnconfirmed` where there is none, and names the
+   * deployment in its `id` where the token does not allow it.
    */
   stop(id: string, options?: CallOptions): Promise<void>
   /** Waits until it runs. Rejects with `DeploymentError` where it ended instead, `TimeoutError` where time runs out. */

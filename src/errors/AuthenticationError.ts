@@ -24,7 +24,7 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly remedy: string
   /** The service's code, such as `BASILICA_API_AUTH_ERROR`. */
   readonly code?: string | undefined
-  /** The deployment that was to be stopped, and was not. */
+  /** The deployment that was to be stopped. */
   readonly id?: string | undefined
   readonly requestId?: string | undefined
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */

@@ -8,7 +8,7 @@ export class AuthorizationError extends TaggedError("AuthorizationError")<{
   readonly operation: string
   /** The scope that the route asks for, such as `rentals:create`. */
   readonly scope?: string | undefined
-  /** The deployment that was to be stopped, and was not. */
+  /** The deployment that was to be stopped. */
   readonly id?: string | undefined
   readonly requestId?: string | undefined
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */

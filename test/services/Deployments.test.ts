@@ -894,7 +894,10 @@ describe("Deployments.stop", () => {
         const server = yield* scriptedServer((response) => bare(response, status))
         const error = yield* stop.pipe(against({ baseUrl: server.url }), Effect.flip)
         assert.deepInclude(error, { id: rentalId })
-        assert.include(error.message, `Deployment ${rentalId} was not stopped: it may be running and billed.`)
+        assert.include(
+          error.message,
+          `Deployment ${rentalId} may be running and billed.`
+        )
       }
     }))
 

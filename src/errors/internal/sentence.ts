@@ -3,7 +3,7 @@ export const sentence = (words: string): string => /[.!?]$/.test(words) ? words 
 
 /** What it means that a stop was not allowed. */
 export const runsOn = (id: string | undefined): string =>
-  id === undefined ? "" : ` Deployment ${id} was not stopped: it may be running and billed.`
+  id === undefined ? "" : ` Deployment ${id} may be running and billed.`
 
 /** What to do where the outcome is unknown. */
 export const lookFirst = "What was asked for may have been done; look before you ask again."
