@@ -1,4 +1,5 @@
 import * as Face from "basilica-sdk"
+import { inspect } from "node:util"
 import { assert, describe, it } from "vitest"
 
 /** One of each error, and what a person must find in its message. */
@@ -124,6 +125,12 @@ describe("errors", () => {
       assert.strictEqual(error.name, error._tag)
       assert.include(String(error.stack), error.message)
       assert.isBoolean(error.retryable)
+      assert.strictEqual(
+        inspect(error).slice(0, `${error._tag}: ${error.message}\n    at`.length),
+        `${error._tag}: ${error.message}\n    at`
+      )
+      assert.include(inspect(error), `operation: '${operation}'`)
+      assert.deepInclude(JSON.parse(JSON.stringify(error)), { _tag: error._tag, message: error.message, operation })
       assert.include(["none", "unknown", "done"], (error as unknown as { readonly outcome: string }).outcome)
     })
   }

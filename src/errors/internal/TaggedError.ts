@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { NodeInspectSymbol } from "effect/Inspectable"
 
 const brand = "~basilica-sdk/error"
 
@@ -17,7 +18,13 @@ export const TaggedError: <Tag extends string>(tag: Tag) => new<A extends Record
       return (Object.getPrototypeOf(this) === Base && Object(error)[brand] === tag) ||
         Function.prototype[Symbol.hasInstance].call(this, error)
     }
+
+    override toJSON(): object {
+      return { ...this, message: this.message }
+    }
   }
+  // Effect's errors are printed as their fields alone: without this, `console.error(error)` would not show the message.
+  Object.defineProperty(Base.prototype, NodeInspectSymbol, { value: undefined })
   Object.defineProperty(Base.prototype, brand, { value: tag })
   return Base
 }) as never
