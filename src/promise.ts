@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -165,7 +166,8 @@ export interface DeploymentsClient {
   deploy(config: DeploymentConfig, options?: DeployOptions): Promise<Deployment>
   /**
    * Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end, and
-   * `close()` stops what is still held, and so does a SIGINT, SIGTERM or SIGHUP to the process. Rejects there with
+   * `close()` stops what is still held, and so does a process that has nothing more to do, or gets a SIGINT, SIGTERM or
+   * SIGHUP. (After `process.exit` or an error that nobody catches it runs on, and that is logged.) Rejects there with
    * `StopUnconfirmed` where nothing proves that it worked, also because the token does not allow it any more.
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
@@ -369,6 +371,8 @@ const layerFrom = (
     return journalFile === undefined ? services : Layer.provide(services, journal(journalFile))
   })).pipe(
     Layer.catchTag("ConfigError", unreadable),
+    // What a program prints is its own.
+    Layer.provideMerge(Layer.succeed(Logger.LogToStderr, true)),
     Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(signIn), ConfigProvider.fromEnv())))
   )
 

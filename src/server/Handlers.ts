@@ -69,7 +69,9 @@ export const rentals = (options: { readonly requestTimeout: Duration.Input }) =>
               container.logs({ follow: query.follow === "true", tail: query.tail }),
               ({ message }) => Refusals.validatorUnreachable(`Failed to stream logs: ${message}`)
             )
-            return HttpServerResponse.stream(withLimit(events, options.requestTimeout), {
+            // Node sends the head with the first bytes, be they none: a log may have no line for hours.
+            const body = Stream.concat(Stream.succeed(new Uint8Array(0)), withLimit(events, options.requestTimeout))
+            return HttpServerResponse.stream(body, {
               contentType: "text/event-stream",
               headers: { "cache-control": "no-cache" }
             })

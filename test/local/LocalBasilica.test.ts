@@ -181,6 +181,21 @@ describe("a log", () => {
       assert.deepStrictEqual(yield* Fiber.join(follower), ["one", "two"])
     }))
 
+  it.live("is answered at once, before the command has written anything", () =>
+    Effect.gen(function*() {
+      const { run, token, url } = yield* local()
+      const { json } = yield* run(["sleep", "300"])
+      const signal = AbortSignal.timeout(5000)
+      const reply = yield* Effect.promise(() =>
+        fetch(`${url}/rentals/${json.rental_id}/logs?follow=true`, {
+          headers: { authorization: `Bearer ${token}` },
+          signal
+        })
+      )
+      assert.strictEqual(reply.headers.get("content-type"), "text/event-stream")
+      yield* Effect.promise(() => reply.body?.cancel() ?? Promise.resolve())
+    }), 10_000)
+
   it.live("begins with the last lines that are asked for", () =>
     Effect.gen(function*() {
       const { messages, run } = yield* local()
