@@ -8,18 +8,14 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
-import { ApiKeys } from "./services/ApiKeys.ts"
 import { Auth } from "./services/Auth.ts"
 import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
-import { Deployments, type DeploymentsOptions } from "./services/Deployments.ts"
-import { Executors } from "./services/Executors.ts"
-import { Health } from "./services/Health.ts"
-import { LogStream } from "./services/LogStream.ts"
+import type { DeploymentsOptions } from "./services/Deployments.ts"
+import { layerServices, type Services } from "./services/Services.ts"
 import type { TokenStore } from "./services/TokenStore.ts"
 import { Transport, type TransportOptions } from "./services/Transport.ts"
 
-/** Every service of the SDK. */
-export type Services = Auth | Transport | Health | Executors | Deployments | LogStream | ApiKeys
+export { layerServices, type Services }
 
 /** Options of {@link layer}. */
 export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
@@ -38,20 +34,6 @@ export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
    */
   readonly auth?: Layer.Layer<Auth, ConfigurationError, HttpClient.HttpClient> | undefined
 }
-
-/**
- * The services over whatever `Transport` they are given. The layers are made anew by each call: Effect builds one layer
- * once in a program, and two clients with different options must not share their services.
- */
-export const layerServices = (
-  options: DeploymentsOptions = {}
-): Layer.Layer<Exclude<Services, Auth | Transport>, ConfigurationError, Transport> =>
-  Deployments.layer(options).pipe(
-    Layer.provideMerge(Layer.effect(LogStream, LogStream.make)),
-    Layer.merge(Layer.effect(Health, Health.make)),
-    Layer.merge(Layer.effect(Executors, Executors.make)),
-    Layer.merge(Layer.effect(ApiKeys, ApiKeys.make))
-  )
 
 /** {@link layer} over your own `HttpClient`: one with a proxy, a rate limiter, or a recorder. */
 export const layerHttpClient = (

@@ -1,7 +1,6 @@
 import { runsOn, sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /**
  * What stands between a call and its token.
@@ -30,7 +29,7 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
-  readonly outcome: Outcome = "none"
+  readonly outcome = "none"
   readonly retryable: boolean = this.kind === "unreachable"
 
   override get message(): string {

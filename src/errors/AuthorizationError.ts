@@ -1,7 +1,6 @@
 import { runsOn } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** The token is good, but does not allow this call (403; the service sends it without a body). */
 export class AuthorizationError extends TaggedError("AuthorizationError")<{
@@ -14,8 +13,8 @@ export class AuthorizationError extends TaggedError("AuthorizationError")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
-  readonly outcome: Outcome = "none"
-  readonly retryable: boolean = false
+  readonly outcome = "none"
+  readonly retryable = false
 
   override get message(): string {
     const scope = this.scope === undefined ? "the scope of this call" : `the scope ${this.scope}`

@@ -1,5 +1,4 @@
 import { TaggedError } from "./internal/TaggedError.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** One thing that is wrong with an input. */
 export interface ConfigurationProblem {
@@ -15,8 +14,8 @@ export class ConfigurationError extends TaggedError("ConfigurationError")<{
   readonly operation: string
   readonly problems: ReadonlyArray<ConfigurationProblem>
 }> {
-  readonly outcome: Outcome = "none"
-  readonly retryable: boolean = false
+  readonly outcome = "none"
+  readonly retryable = false
 
   override get message(): string {
     const problems = this.problems.map(({ field, problem }) => `${field} ${problem}`)

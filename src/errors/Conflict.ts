@@ -1,6 +1,5 @@
 import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** What was asked for collides with what is there (409): an API key of that name, or ten keys already. */
 export class Conflict extends TaggedError("Conflict")<{
@@ -10,8 +9,8 @@ export class Conflict extends TaggedError("Conflict")<{
   readonly code?: string | undefined
   readonly requestId?: string | undefined
 }> {
-  readonly outcome: Outcome = "none"
-  readonly retryable: boolean = false
+  readonly outcome = "none"
+  readonly retryable = false
 
   override get message(): string {
     const words = this.reason === "" ? " without a word." : `: ${sentence(this.reason)}`

@@ -1,6 +1,5 @@
 import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /**
  * A deploy was sent once and its reply was lost or not conclusive: a machine may be running and billed. It was not sent
@@ -18,8 +17,8 @@ export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
   /** What made the outcome unknown. */
   readonly reason: string
 }> {
-  readonly outcome: Outcome = "unknown"
-  readonly retryable: boolean = false
+  readonly outcome = "unknown"
+  readonly retryable = false
 
   override get message(): string {
     const found = this.candidates.length === 0

@@ -16,10 +16,10 @@ export class DeploymentError extends TaggedError("DeploymentError")<{
   readonly outcome: Outcome
   readonly requestId?: string | undefined
 }> {
-  readonly retryable: boolean = false
+  readonly retryable = false
 
   override get message(): string {
-    const what = this.id === undefined ? "was refused" : `: deployment ${this.id}`
-    return `${this.operation} ${what}: ${sentence(this.reason)} ${this.remedy}`.replace(" : ", ": ")
+    const what = this.id === undefined ? " was refused" : `: deployment ${this.id}`
+    return `${this.operation}${what}: ${sentence(this.reason)} ${this.remedy}`
   }
 }

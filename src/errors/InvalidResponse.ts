@@ -14,7 +14,7 @@ export class InvalidResponse extends TaggedError("InvalidResponse")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
-  readonly retryable: boolean = false
+  readonly retryable = false
 
   override get message(): string {
     return `${this.operation} was answered with ${this.status} and a body that this SDK does not understand: ` +

@@ -1,6 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /**
  * The log does not reach back any more to where it was read: it was rotated, or the container was replaced. Lines may be
@@ -21,8 +20,8 @@ export class LogGap extends TaggedError("LogGap")<{
   /** Goes on behind the gap: `logs(id, { from: error.cursor })`. */
   readonly cursor: LogCursor
 }> {
-  readonly outcome: Outcome = "none"
-  readonly retryable: boolean = false
+  readonly outcome = "none"
+  readonly retryable = false
 
   /** What is missing, in words. */
   get missing(): string {

@@ -13,7 +13,7 @@ export class NetworkError extends TaggedError("NetworkError")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
-  readonly retryable: boolean = true
+  readonly retryable = true
 
   override get message(): string {
     const where = {

@@ -1,6 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** There is no such thing, or it belongs to somebody else (404). A deployment that was stopped is not found any more. */
 export class NotFound extends TaggedError("NotFound")<{
@@ -11,8 +10,8 @@ export class NotFound extends TaggedError("NotFound")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
-  readonly outcome: Outcome = "none"
-  readonly retryable: boolean = false
+  readonly outcome = "none"
+  readonly retryable = false
 
   override get message(): string {
     const hint = {

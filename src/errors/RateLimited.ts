@@ -1,6 +1,5 @@
 import { TaggedError } from "./internal/TaggedError.ts"
 import type { LogCursor } from "./LogCursor.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** Too many requests (429), still so after the retries of an idempotent call. */
 export class RateLimited extends TaggedError("RateLimited")<{
@@ -11,8 +10,8 @@ export class RateLimited extends TaggedError("RateLimited")<{
   /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
-  readonly outcome: Outcome = "none"
-  readonly retryable: boolean = true
+  readonly outcome = "none"
+  readonly retryable = true
 
   override get message(): string {
     const wait = this.retryAfterMillis === undefined ? "a little" : `${Math.ceil(this.retryAfterMillis / 1000)} s`

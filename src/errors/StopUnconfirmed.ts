@@ -1,6 +1,5 @@
 import { sentence } from "./internal/sentence.ts"
 import { TaggedError } from "./internal/TaggedError.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** A stop was sent and nothing proves that it worked: the machine may be running and billed. */
 export class StopUnconfirmed extends TaggedError("StopUnconfirmed")<{
@@ -11,8 +10,8 @@ export class StopUnconfirmed extends TaggedError("StopUnconfirmed")<{
   /** The last status seen, where there was one. */
   readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
 }> {
-  readonly outcome: Outcome = "unknown"
-  readonly retryable: boolean = true
+  readonly outcome = "unknown"
+  readonly retryable = true
 
   override get message(): string {
     const seen = this.lastSeen === undefined ? "" : ` Its last status was ${this.lastSeen._tag}.`

@@ -21,7 +21,7 @@ export class TimeoutError extends TaggedError("TimeoutError")<{
 }> {
   /** Said here because Effect has a class of this name too: a bundler gives one of them another. */
   static override readonly name = "TimeoutError"
-  readonly retryable: boolean = true
+  readonly retryable = true
 
   override get message(): string {
     const where = {

@@ -9,6 +9,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as Record from "effect/Record"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -81,9 +82,8 @@ const make = Effect.fnUntraced(function*({ faults, service, tls }: FaultyBasilic
 
   /** Has the service do the work. */
   const forward = (incoming: Http.IncomingMessage, body: Uint8Array) => {
-    const { connection: _, "content-length": __, host: ___, "transfer-encoding": ____, ...headers } = incoming.headers
     const request = HttpClientRequest.make(incoming.method as "GET")(`${service}${incoming.url}`, {
-      headers: headers as Record<string, string>,
+      headers: Record.filter(incoming.headers, (_, name) => name !== "host" && !framing.has(name)),
       ...(body.length === 0 ? {} : { body: HttpBody.uint8Array(body, incoming.headers["content-type"]) })
     })
     return client.execute(request)
@@ -206,6 +206,9 @@ interface Reply {
 const replyOf = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse) {
   const { headers, status } = response
   const body = Stream.catchIf(response.stream, (error) => error.reason._tag === "EmptyBodyError", () => Stream.empty)
+    .pipe(
+      Stream.filter(({ length }) => length > 0)
+    )
   const reply: Reply = {
     status,
     headers: Object.entries(headers).filter(([name]) => !framing.has(name)),

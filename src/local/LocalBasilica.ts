@@ -96,7 +96,7 @@ export class LocalBasilica extends Context.Service<LocalBasilica, {
         ))),
         Layer.provide([
           server(options.port ?? 0),
-          Layer.provide(sayWhyNot, ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace })),
+          Layer.provide(sayWhyNot(), ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace })),
           Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
         ])
       )))
@@ -134,24 +134,23 @@ const make = Effect.gen(function*() {
 
 /**
  * A client learns of a start that failed as of any failure of the service, and looks for what may run: the one who watches
- * this server is told at once.
+ * this server is told at once. Made for each server: a constant layer is built once in a program.
  */
-const sayWhyNot = Layer.effect(
-  ContainerRuntime,
-  ContainerRuntime.useSync((runtime) =>
-    ContainerRuntime.of({
+const sayWhyNot = () =>
+  Layer.effect(
+    ContainerRuntime,
+    ContainerRuntime.useSync((runtime) => ({
       ...runtime,
       start: (spec) =>
         Effect.tapError(runtime.start(spec), ({ message }) =>
           Effect.logWarning(
             `A deployment was not started: ${
               oneLine(message, 500)
-            }. The local Basilica runs programs of this machine: it pulls ` +
-              "no image."
+            }. The local Basilica runs programs of this machine: ` +
+              "it pulls no image."
           ))
-    })
+    }))
   )
-)
 
 const invalid = (field: string, problem: string) =>
   Effect.fail(new ConfigurationError({ operation: "LocalBasilica.layer", problems: [{ field, problem }] }))

@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeployIntent, DeployJournal } from "../services/DeployJournal.ts"
 import * as FileLock from "./internal/FileLock.ts"
+import { replaceFile } from "./internal/replaceFile.ts"
 
 /** Options of {@link layer}. */
 export interface FileJournalOptions {
@@ -40,19 +41,23 @@ export const layer = (options: FileJournalOptions): Layer.Layer<DeployJournal, C
 const lockTimes: FileLock.LockTimes = { heartbeat: 1000, stale: 30_000, dead: 3000, wait: 0 }
 
 const make = Effect.fnUntraced(function*(path: string) {
-  yield* writing(path, () => FileSystem.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 }))
+  yield* attempt(path, () => FileSystem.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 }))
   yield* Effect.catchTags(FileLock.acquire(`${path}.lock`, lockTimes), {
     LockBusy: (busy) =>
       invalid(path, `is in use by ${FileLock.holderOf(busy)}; allowed: one program at a time for each file`),
     LockImpossible: ({ code }) => unusable(path, code)
   })
   const intents = yield* read(path)
-  yield* writing(path, () => replace(path, [...intents.values()].map(lineOfPut).join("")))
+  yield* attempt(path, async () => {
+    const next = `${path}.next`
+    await FileSystem.rm(next, { force: true })
+    await replaceFile(FileSystem, path, next, [...intents.values()].map(lineOfPut).join(""))
+  })
   const file = yield* Effect.acquireRelease(
-    writing(path, () => FileSystem.open(path, "r+")),
+    attempt(path, () => FileSystem.open(path, "r+")),
     (open) => Effect.promise(() => open.close())
   )
-  let size = (yield* writing(path, () => file.stat())).size
+  let size = (yield* attempt(path, () => file.stat())).size
   const oneByOne = Semaphore.makeUnsafe(1)
 
   /** Writes a line to the end. What a failure leaves of it is cut off, so that the next line stands by itself. */
@@ -77,7 +82,7 @@ const make = Effect.fnUntraced(function*(path: string) {
   }
 
   const change = (write: () => Promise<void>, apply: () => void) =>
-    oneByOne.withPermit(Effect.uninterruptible(Effect.tap(writing(path, write), () => Effect.sync(apply))))
+    oneByOne.withPermit(Effect.uninterruptible(Effect.tap(attempt(path, write), () => Effect.sync(apply))))
 
   return DeployJournal.of({
     put: (intent) => change(() => append(lineOfPut(intent)), () => intents.set(intent.key, intent)),
@@ -107,7 +112,11 @@ const lineOfRemove = (key: string): string => `${JSON.stringify({ remove: key })
  * any other line that cannot be read may stand for a machine that runs, and is an error.
  */
 const read = Effect.fnUntraced(function*(path: string) {
-  const text = yield* writing(path, () => FileSystem.readFile(path, "utf8").catch(ifMissing("")))
+  const text = yield* attempt(path, () =>
+    FileSystem.readFile(path, "utf8").catch((cause: unknown) => {
+      if (FileLock.codeOf(cause) === "ENOENT") return ""
+      throw cause
+    }))
   const intents = new Map<string, DeployIntent>()
   for (const [index, line] of text.split("\n").slice(0, -1).entries()) {
     const entry = decodeLine(line)
@@ -120,34 +129,8 @@ const read = Effect.fnUntraced(function*(path: string) {
   return intents
 })
 
-/** Puts a whole new file in the place of the old one, or leaves the old one as it was. */
-const replace = async (path: string, text: string) => {
-  const next = `${path}.next`
-  await FileSystem.rm(next, { force: true })
-  const file = await FileSystem.open(next, "wx", 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await FileSystem.rename(next, path)
-  const directory = await FileSystem.open(Path.dirname(path), "r").catch(() => undefined)
-  // Windows has no directories that can be synchronised.
-  await directory?.sync().catch(() => undefined)
-  await directory?.close()
-}
-
-const ifMissing = <A>(instead: A) => (cause: NodeJS.ErrnoException): A => {
-  if (cause.code === "ENOENT") return instead
-  throw cause
-}
-
-const writing = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
-  Effect.catch(
-    Effect.tryPromise({ try: run, catch: (cause) => (cause as NodeJS.ErrnoException).code ?? String(cause) }),
-    (reason) => unusable(path, reason)
-  )
+const attempt = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, ConfigurationError> =>
+  Effect.catch(Effect.tryPromise({ try: run, catch: FileLock.codeOf }), (code) => unusable(path, code))
 
 const unusable = (path: string, reason: string) =>
   invalid(path, `cannot be used (${reason}); allowed: a file that this program can read and write`)

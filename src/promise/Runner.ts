@@ -44,11 +44,7 @@ export class Runner<R> {
   /** Runs an effect. Rejects with the very error that it fails with. */
   async run<A, E>(effect: Effect.Effect<A, E, R>, { signal }: CallOptions = {}): Promise<A> {
     if (signal?.aborted === true) return this.#reject(signal.reason)
-    const fiber = this.#fork(effect)
-    const cancel = () => fiber.interruptUnsafe()
-    signal?.addEventListener("abort", cancel)
-    const exit = await exitOf(fiber)
-    signal?.removeEventListener("abort", cancel)
+    const exit = await exitOf(this.#fork(effect, signal))
     return Exit.isSuccess(exit) ? exit.value : this.#reject(errorOf(exit.cause, signal))
   }
 
@@ -96,9 +92,9 @@ export class Runner<R> {
     throw errors.length < 2 ? Cause.squash(exit.cause) : new AggregateError(errors, errors.map(String).join(" "))
   }
 
-  #fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E | ConfigurationError> {
+  #fork<A, E>(effect: Effect.Effect<A, E, R>, signal?: AbortSignal): Fiber.Fiber<A, E | ConfigurationError> {
     if (this.#closed !== undefined) return Effect.runFork(Effect.fail(closed))
-    const fiber = this.#runtime.runFork(effect)
+    const fiber = this.#runtime.runFork(effect, { signal })
     this.#running.add(fiber)
     fiber.addObserver(() => this.#running.delete(fiber))
     return fiber

@@ -5,21 +5,14 @@ import { Id } from "./Id.ts"
 import * as ImageReference from "./ImageReference.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
 import * as SshPublicKey from "./SshPublicKey.ts"
+import { count, countFrom } from "./wire/fields.ts"
 
 /** A check that says what is wrong and what is allowed, and never repeats the value. */
-const rule = <A>(problem: (value: A) => string | undefined) => Schema.makeFilter(problem)
 const must = <A>(holds: (value: A) => boolean, problem: string) =>
   Schema.makeFilter((value: A) => holds(value) ? undefined : problem)
 
 const optional = <S extends Schema.Constraint>(schema: S, value: S["Type"]) =>
   Schema.withDecodingDefaultType<S>(Effect.succeed(value))(schema)
-
-const uint32 = 4_294_967_295
-const count = (least: number) =>
-  Schema.Finite.check(must(
-    (value) => Number.isInteger(value) && value >= least && value <= uint32,
-    `is not a number that the service takes; allowed: a whole number from ${least} to ${uint32}`
-  ))
 
 const noNul = must((text: string) => !text.includes("\0"), "holds a NUL character; allowed: any other text")
 
@@ -30,7 +23,7 @@ const EnvironmentName = must(
 )
 
 const Port = Schema.Struct({
-  containerPort: Schema.Finite.check(rule((port) =>
+  containerPort: Schema.Finite.check(Schema.makeFilter((port) =>
     port === 22
       ? "is 22, which the service silently drops because it opens SSH by itself; allowed: 1 to 65535 except 22"
       : Number.isInteger(port) && port >= 1 && port <= 65535
@@ -47,7 +40,7 @@ const Port = Schema.Struct({
   ))
 })
 
-const Ports = Schema.Array(Port).check(rule((ports) => {
+const Ports = Schema.Array(Port).check(Schema.makeFilter((ports) => {
   const fixed = ports.filter((port) => port.hostPort !== 0).map((port) => `${port.hostPort}/${port.protocol}`)
   return new Set(fixed).size === fixed.length
     ? undefined
@@ -56,7 +49,7 @@ const Ports = Schema.Array(Port).check(rule((ports) => {
 
 const systemPaths: ReadonlyArray<string> = ["/etc", "/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"]
 
-const path = rule((text: string) => {
+const path = Schema.makeFilter((text: string) => {
   if (!/^\/[A-Za-z0-9._/@%+=-]*$/.test(text)) {
     return "is not a path that reaches the machine unbroken; allowed: absolute, of letters, digits and . _ - / @ % + ="
   }
@@ -65,7 +58,7 @@ const path = rule((text: string) => {
     : undefined
 })
 
-const hostPath = rule((text: string) => {
+const hostPath = Schema.makeFilter((text: string) => {
   const clean = `/${text.split("/").filter((part) => part !== "" && part !== ".").join("/")}`
   return systemPaths.some((system) => clean === system || clean.startsWith(`${system}/`))
     ? `is a path that the service refuses; allowed: any but those under ${systemPaths.join(", ")}`
@@ -86,23 +79,23 @@ const Resources = Schema.Struct({
     )),
     defaultResources.cpuCores
   ),
-  memoryMb: optional(count(0), defaultResources.memoryMb),
-  storageMb: optional(count(0), defaultResources.storageMb),
-  gpuCount: optional(count(0), defaultResources.gpuCount),
+  memoryMb: optional(count, defaultResources.memoryMb),
+  storageMb: optional(count, defaultResources.storageMb),
+  gpuCount: optional(count, defaultResources.gpuCount),
   gpuTypes: optional(Schema.Array(Schema.String), defaultResources.gpuTypes)
 })
 
 const Gpu = Schema.Struct({
   type: Schema.optional(Schema.NonEmptyString),
-  count: optional(count(1), 1),
-  minMemoryGb: optional(count(0), 0)
+  count: optional(countFrom(1), 1),
+  minMemoryGb: optional(count, 0)
 })
 
 const Fields = Schema.Struct({
   executorId: Schema.optional(Id),
   gpu: Schema.optional(Gpu),
-  image: Schema.String.check(rule(ImageReference.problem)),
-  sshKey: Schema.optional(Schema.String.check(rule(SshPublicKey.problem))),
+  image: Schema.String.check(Schema.makeFilter(ImageReference.problem)),
+  sshKey: Schema.optional(Schema.String.check(Schema.makeFilter(SshPublicKey.problem))),
   resources: optional(Resources, defaultResources),
   environment: optional(Schema.Record(Schema.String, Schema.String.check(noNul)).check(EnvironmentName), {}),
   ports: optional(Ports, []),

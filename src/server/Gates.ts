@@ -9,6 +9,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type { unhandled } from "effect/Types"
 import { ErrorEnvelope } from "../schema/wire/ErrorBody.ts"
 import * as Refusals from "./Refusals.ts"
@@ -125,11 +126,4 @@ const refusalOf = (error: HttpApiError.HttpApiSchemaError, body: string): Refusa
 const isJsonType = (contentType: string | undefined): boolean =>
   /^application\/(?:[^;]+\+)?json\s*(?:;|$)/i.test(contentType ?? "")
 
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
+const isJson = (text: string): boolean => Result.isSuccess(Result.try(() => JSON.parse(text) as unknown))

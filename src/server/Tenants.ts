@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Mac from "effect/crypto/Mac"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -137,8 +138,7 @@ const make = Effect.fnUntraced(function*(tenants: ReadonlyArray<Tenant>, provide
 })
 
 /** Takes the same time wherever the two differ. */
-const sameSecret = (self: string, that: string): boolean => {
-  let difference = self.length ^ that.length
-  for (let index = 0; index < that.length; index++) difference |= self.charCodeAt(index) ^ that.charCodeAt(index)
-  return difference === 0
-}
+const sameSecret = (self: string, that: string): boolean =>
+  Mac.timingSafeEqual(encoder.encode(self), encoder.encode(that))
+
+const encoder = new TextEncoder()

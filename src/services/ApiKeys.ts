@@ -16,9 +16,10 @@ import { ApiKeyItemRead, ApiKeyName, CreateApiKeyReply, toApiKey } from "../sche
 import { decodeListing } from "../schema/wire/Listing.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader } from "./internal/Input.ts"
-import { method } from "./internal/tracing.ts"
+import { decodeWith } from "./internal/Json.ts"
+import { method, value } from "./internal/tracing.ts"
 import { warnOfInvalid } from "./internal/warnOfInvalid.ts"
-import { type CallError, decodeWith, Transport } from "./Transport.ts"
+import { type CallError, Transport } from "./Transport.ts"
 
 /** A key that was just made, with its secret, which is shown this one time. */
 export interface CreatedApiKey extends ApiKey {
@@ -41,14 +42,11 @@ export class ApiKeys extends Context.Service<ApiKeys, {
   /** Revokes a key. `NotFound` where there is none of that name. */
   revoke(name: string): Effect.Effect<void, ConfigurationError | CallError | NotFound>
 }>()("basilica-sdk/services/ApiKeys") {
-  /** For `Basilica.layer`, which makes a new layer for each set of options. */
-  static readonly make: Effect.Effect<ApiKeys["Service"], never, Transport> = Effect.map(
-    Transport,
-    (transport) => make(transport)
-  )
-
   /** The service over a `Transport`. */
-  static readonly layer: Layer.Layer<ApiKeys, never, Transport> = Layer.effect(ApiKeys, ApiKeys.make)
+  static readonly layer: Layer.Layer<ApiKeys, never, Transport> = Layer.effect(
+    ApiKeys,
+    Transport.useSync((transport) => make(transport))
+  )
 }
 
 const make = (transport: Transport["Service"]): ApiKeys["Service"] =>
@@ -61,7 +59,7 @@ const make = (transport: Transport["Service"]): ApiKeys["Service"] =>
     }),
     list: list(transport, "ApiKeys.list").pipe(
       Effect.tap((listing) => warnOfInvalid("ApiKeys.list", listing)),
-      Effect.withSpan("ApiKeys.list")
+      value("ApiKeys.list")
     ),
     revoke: method("ApiKeys.revoke")(function*(name) {
       yield* readRevokeName(name)

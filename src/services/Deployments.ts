@@ -38,7 +38,13 @@ import type { Listing } from "../schema/Listing.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
 import type { Reconciled } from "../schema/Reconciled.ts"
 import { duration } from "../schema/wire/fields.ts"
-import { DeployOptionRules, ListFilterRules, ReconcileOptionRules, WaitOptionRules } from "../schema/wire/Rentals.ts"
+import {
+  DeployOptionRules,
+  ListFilterRules,
+  ReconcileOptionRules,
+  WaitOptionRules,
+  WatchOptionRules
+} from "../schema/wire/Rentals.ts"
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
@@ -455,7 +461,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
         ),
         Stream.takeUntil(isFinal)
       )
-    })).pipe(Stream.withSpan("Deployments.watch", { attributes: { deployment: id } }))
+    })).pipe(stream("Deployments.watch", { deployment: id }))
 
   const waitUntilRunning = method("Deployments.waitUntilRunning")(function*(id: string, wait: WaitOptions = {}) {
     const operation = "Deployments.waitUntilRunning"
@@ -548,7 +554,7 @@ const readWaitId = readId("Deployments.waitUntilRunning")
 const readDeployOptions = reader("Deployments.deploy", DeployOptionRules, "options")
 const readReconcileOptions = reader("Deployments.reconcile", ReconcileOptionRules, "options")
 const readWaitOptions = reader("Deployments.waitUntilRunning", WaitOptionRules, "options")
-const readWatchOptions = reader("Deployments.watch", WaitOptionRules, "options")
+const readWatchOptions = reader("Deployments.watch", WatchOptionRules, "options")
 
 const unresolved = (
   intent: DeployIntent,

@@ -22,14 +22,11 @@ export class Executors extends Context.Service<Executors, {
   /** Finds one machine among those that are free: the service has no route for a single one. */
   get(id: string): Effect.Effect<Executor, ConfigurationError | CallError | NotFound>
 }>()("basilica-sdk/services/Executors") {
-  /** For `Basilica.layer`, which makes a new layer for each set of options. */
-  static readonly make: Effect.Effect<Executors["Service"], never, Transport> = Effect.map(
-    Transport,
-    (transport) => make(transport)
-  )
-
   /** The service over a `Transport`. */
-  static readonly layer: Layer.Layer<Executors, never, Transport> = Layer.effect(Executors, Executors.make)
+  static readonly layer: Layer.Layer<Executors, never, Transport> = Layer.effect(
+    Executors,
+    Transport.useSync((transport) => make(transport))
+  )
 }
 
 const make = (transport: Transport["Service"]): Executors["Service"] =>

@@ -39,14 +39,11 @@ export class LogStream extends Context.Service<LogStream, {
    */
   follow(id: string, options?: LogOptions): Stream.Stream<LogEntry, LogError>
 }>()("basilica-sdk/services/LogStream") {
-  /** For `Basilica.layer`, which makes a new layer for each set of options. */
-  static readonly make: Effect.Effect<LogStream["Service"], never, Transport> = Effect.map(
-    Transport,
-    (transport) => make(transport)
-  )
-
   /** The service over a `Transport`. */
-  static readonly layer: Layer.Layer<LogStream, never, Transport> = Layer.effect(LogStream, LogStream.make)
+  static readonly layer: Layer.Layer<LogStream, never, Transport> = Layer.effect(
+    LogStream,
+    Transport.useSync((transport) => make(transport))
+  )
 }
 
 const name = "LogStream.follow"

@@ -22,8 +22,8 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
 import type { AuthorizationError } from "../errors/AuthorizationError.ts"
@@ -32,15 +32,14 @@ import { InvalidResponse } from "../errors/InvalidResponse.ts"
 import type { NetworkError } from "../errors/NetworkError.ts"
 import type { RateLimited } from "../errors/RateLimited.ts"
 import { TimeoutError } from "../errors/TimeoutError.ts"
-import { oneLine } from "../schema/oneLine.ts"
-import { reasonLimit } from "../schema/wire/ErrorBody.ts"
 import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
 import type { CallProgress } from "./CallProgress.ts"
-import { type Chunks, chunks, type ChunkSource, hasChunks } from "./ChunkSource.ts"
+import type { ChunkSource } from "./ChunkSource.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import {
+  askedToWait,
   fromPublicRefusal,
   fromRefusal,
   fromTransport,
@@ -49,7 +48,9 @@ import {
   type Refusal
 } from "./internal/Failure.ts"
 import { reader } from "./internal/Input.ts"
+import { parseJson } from "./internal/Json.ts"
 import * as Metrics from "./internal/Metrics.ts"
+import { discard, openReply } from "./internal/OpenBody.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
 import { readText, sendWith } from "./internal/Send.ts"
 import { summary } from "./internal/summary.ts"
@@ -194,17 +195,9 @@ export interface OpenReply {
  */
 export const defaultRetrySchedule: Schedule.Schedule<unknown, CallError> = Schedule.exponential("100 millis").pipe(
   Schedule.setInputType<CallError>(),
-  Schedule.modifyDelay(({ duration }) =>
-    Effect.map(Random.next, (part) => Duration.millis(part * Math.min(Duration.toMillis(duration), 20_000)))
-  ),
+  Schedule.modifyDelay(({ duration }) => Effect.map(Random.next, (part) => Duration.times(duration, part))),
   Schedule.upTo({ times: 2 })
 )
-
-/** How long the service asks to be left alone, in milliseconds; more than a minute nobody waits. */
-const askedToWait = (error: object): number =>
-  "retryAfterMillis" in error && typeof error.retryAfterMillis === "number"
-    ? Math.min(error.retryAfterMillis, 60_000)
-    : 0
 
 const readLayerOptions = reader(
   "Basilica",
@@ -362,7 +355,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
         mayHaveRun ||= error.outcome !== "none"
         progress.phase = "backoff"
         lastFailure = summary(error)
-        lastCost = yield* budget.pay(error._tag)
+        lastCost = yield* budget.pay
         return lastCost > 0
       })
       const all = call.method !== "POST"
@@ -448,81 +441,6 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
   })
 })
 
-/** Lets the connection go: whoever stops reading closes it. */
-const discard = (response: HttpClientResponse.HttpClientResponse) =>
-  Effect.raceFirst(Effect.ignore(Stream.runDrain(response.stream)), Effect.yieldNow)
-
-/**
- * The head of a stream. It outlives its call by hours, and there may be thousands: where the transport gives chunks, it
- * holds nothing of the call.
- */
-const openReply = (
-  operation: string,
-  response: HttpClientResponse.HttpClientResponse
-): Effect.Effect<OpenReply, never, Scope.Scope> => {
-  const hide = withoutTokenOf(response)
-  const head = {
-    status: response.status,
-    contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),
-    date: parseDate(response.headers["date"]),
-    showable: showableWith(hide)
-  }
-  const failed = (error: HttpClientError.HttpClientError) => fromTransport(operation, error, "body", false)
-  if (hasChunks(response)) {
-    const source = new OpenBody(operation, response.request.url, response[chunks])
-    return Effect.as(abandonWithScope(source), {
-      ...head,
-      body: Stream.mapError(response.stream, failed),
-      chunks: source
-    })
-  }
-  let read = false
-  const bytes = Stream.suspend(() => {
-    read = true
-    return response.stream
-  })
-  const body = Stream.catchIf(
-    bytes,
-    HttpClientError.isHttpClientError,
-    (error) => error.reason._tag === "EmptyBodyError" ? Stream.empty : Stream.fail(failed(error))
-  )
-  return Effect.as(Effect.addFinalizer(() => read ? Effect.void : discard(response)), { ...head, body })
-}
-
-/** The finalizer is held for as long as the log is followed, and holds the source alone: `Effect.addFinalizer` keeps a context. */
-const abandonWithScope = (source: OpenBody): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, Effect.sync(() => source.abandon())))
-
-const showableWith = (hide: (words: string) => string) => (words: string): string => oneLine(hide(words), reasonLimit)
-
-class OpenBody implements ChunkSource<NetworkError> {
-  readonly #operation: string
-  readonly #url: string
-  readonly #source: ChunkSource<Error>
-
-  constructor(operation: string, url: string, source: ChunkSource<Error>) {
-    this.#operation = operation
-    this.#url = url
-    this.#source = source
-  }
-
-  read(): Exit.Exit<Chunks | "end", NetworkError> | undefined {
-    const read = this.#source.read()
-    return read && Exit.mapError(read, (cause) => {
-      const failure = { reason: { cause }, request: { url: this.#url } }
-      return fromTransport(this.#operation, failure, "body", false)
-    })
-  }
-
-  onReadable(listener: (() => void) | undefined): void {
-    this.#source.onReadable(listener)
-  }
-
-  abandon(): void {
-    this.#source.abandon()
-  }
-}
-
 type Sender<E> = (
   call: Request,
   progress: CallProgress
@@ -565,36 +483,3 @@ const changes = (call: Request): boolean => call.method !== "GET"
  */
 const isRetryable = (error: object): error is CallError =>
   "retryable" in error && error.retryable === true && !(error instanceof AuthenticationError)
-
-const parseDate = (header: string | undefined): number | undefined => {
-  const millis = Date.parse(header ?? "")
-  return Number.isNaN(millis) ? undefined : millis
-}
-
-/** How deep the JSON of a reply may nest. The service's own is 6 deep. */
-const maxDepth = 64
-
-const isDeeper = (value: unknown, limit: number): boolean => {
-  if (typeof value !== "object" || value === null) return false
-  if (limit === 0) return true
-  if (Array.isArray(value)) return value.some((item) => isDeeper(item, limit - 1))
-  const record = value as { readonly [key: string]: unknown }
-  for (const key in record) if (isDeeper(record[key], limit - 1)) return true
-  return false
-}
-
-const parseJson = (text: string): Result.Result<unknown, string> => {
-  if (text === "") return Result.succeed(undefined)
-  const json = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
-  return Result.isSuccess(json) && isDeeper(json.success, maxDepth)
-    ? Result.fail(`the body is nested deeper than ${maxDepth}`)
-    : json
-}
-
-/** Makes a `decode` of a schema; what does not fit is named by its place, never by its value. */
-export const decodeWith = <S extends Schema.ConstraintDecoder<unknown, never>>(
-  schema: S
-): (body: unknown) => Result.Result<S["Type"], string> => {
-  const decode = Schema.decodeUnknownResult(schema)
-  return (body) => Result.mapError(decode(body), (error) => oneLine(error.message, 500))
-}

@@ -16,12 +16,9 @@ import { ContainerRuntime, type ContainerSpec } from "../server/ContainerRuntime
 import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
 import { type Tenant, Tenants } from "../server/Tenants.ts"
 import { TokenSigner } from "../server/TokenSigner.ts"
-import { ApiKeys } from "../services/ApiKeys.ts"
 import { Auth } from "../services/Auth.ts"
-import { Deployments, type DeploymentsOptions } from "../services/Deployments.ts"
-import { Executors } from "../services/Executors.ts"
-import { Health } from "../services/Health.ts"
-import { LogStream } from "../services/LogStream.ts"
+import type { DeploymentsOptions } from "../services/Deployments.ts"
+import { layerServices, type Services } from "../services/Services.ts"
 import { Transport, type TransportOptions } from "../services/Transport.ts"
 import { faultyHttpClient } from "./internal/faultyHttpClient.ts"
 import * as MemoryRuntime from "./internal/MemoryRuntime.ts"
@@ -40,9 +37,6 @@ export interface MemoryServerOptions extends BasilicaServerOptions {
 export interface MemoryBasilicaOptions
   extends MemoryServerOptions, Omit<TransportOptions, "baseUrl">, DeploymentsOptions
 {}
-
-/** Every service of the SDK. */
-type Services = Auth | Transport | Health | Executors | Deployments | LogStream | ApiKeys
 
 /**
  * A whole Basilica in memory, for tests: the services are the real ones, and so are the routes that answer them, with
@@ -97,7 +91,7 @@ export class MemoryBasilica extends Context.Service<MemoryBasilica, {
 }>()("basilica-sdk/testing/MemoryBasilica") {
   /** Every service of the SDK over a Basilica in memory, and {@link MemoryBasilica} to look at it. */
   static readonly layer = (options: MemoryBasilicaOptions = {}): Layer.Layer<MemoryBasilica | Services> =>
-    hurryAtEnd.pipe(
+    hurryAtEnd().pipe(
       Layer.provideMerge(services(options)),
       Layer.provideMerge(layerWorld(options))
     )
@@ -129,27 +123,18 @@ class Hurry extends Context.Service<Hurry, Effect.Effect<void>>()("basilica-sdk/
 
 /**
  * The services wait at their end for a deploy that was interrupted and is still under way. A test that ends has nobody to
- * move the time for that any more, so then it takes none.
+ * move the time for that any more, so then it takes none. Made for each world: a constant layer is built once in a program.
  */
-const hurryAtEnd = Layer.effectDiscard(Effect.flatMap(Hurry, (hurry) => Effect.addFinalizer(() => hurry)))
+const hurryAtEnd = () => Layer.effectDiscard(Effect.flatMap(Hurry, (hurry) => Effect.addFinalizer(() => hurry)))
 
 const url = "https://basilica.test"
 
-// Fresh, because an own layer of each service is a constant: another client around this one must not get into it.
 const services = (options: MemoryBasilicaOptions): Layer.Layer<Services, never, MemoryBasilica> =>
-  Layer.fresh(
-    Deployments.layer(options).pipe(
-      Layer.provideMerge(LogStream.layer),
-      Layer.merge(Layer.mergeAll(Health.layer, Executors.layer, ApiKeys.layer)),
-      Layer.provideMerge(Transport.layer({ ...options, baseUrl: url })),
-      Layer.provideMerge(
-        Layer.unwrap(MemoryBasilica.use(({ token }) => Effect.succeed(Auth.layerToken(token))))
-      ),
-      Layer.provide(
-        Layer.effect(HttpClient.HttpClient, MemoryBasilica.use(({ httpClient }) => Effect.succeed(httpClient)))
-      ),
-      Layer.orDie
-    )
+  layerServices(options).pipe(
+    Layer.provideMerge(Transport.layer({ ...options, baseUrl: url })),
+    Layer.provideMerge(Layer.unwrap(MemoryBasilica.useSync(({ token }) => Auth.layerToken(token)))),
+    Layer.provide(Layer.effect(HttpClient.HttpClient, MemoryBasilica.useSync(({ httpClient }) => httpClient))),
+    Layer.orDie
   )
 
 const layerWorld = (options: MemoryServerOptions): Layer.Layer<MemoryBasilica | Hurry> =>

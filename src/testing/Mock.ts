@@ -37,111 +37,90 @@ import { Transport } from "../services/Transport.ts"
 export const deployments = (given: Partial<Deployments["Service"]>): Layer.Layer<Deployments> => {
   const absent = absentFrom("Deployments", "deployments")
   const one = "() => Effect.succeed(Fixture.deployment())"
-  return Layer.succeed(
-    Deployments,
-    Deployments.of({
-      deploy: () => absent("deploy", one),
-      get: () => absent("get", one),
-      list: () => absent("list", "() => Effect.succeed(Fixture.listing([Fixture.deployment()]))"),
-      status: () => absent("status", "() => Effect.succeed({ _tag: \"Running\", raw: \"active\" })"),
-      stop: () => absent("stop", "() => Effect.void"),
-      logs: () => Stream.fromEffect(absent("logs", "() => Stream.make(Fixture.logEntry())")),
-      watch: () => Stream.fromEffect(absent("watch", "() => Stream.make({ _tag: \"Running\", raw: \"active\" })")),
-      waitUntilRunning: () => absent("waitUntilRunning", one),
-      scoped: () => absent("scoped", one),
-      reconcile: () => absent("reconcile", "() => Effect.succeed([])"),
-      ...given
-    })
-  )
+  return Layer.succeed(Deployments, {
+    deploy: () => absent("deploy", one),
+    get: () => absent("get", one),
+    list: () => absent("list", "() => Effect.succeed(Fixture.listing([Fixture.deployment()]))"),
+    status: () => absent("status", "() => Effect.succeed({ _tag: \"Running\", raw: \"active\" })"),
+    stop: () => absent("stop", "() => Effect.void"),
+    logs: () => Stream.fromEffect(absent("logs", "() => Stream.make(Fixture.logEntry())")),
+    watch: () => Stream.fromEffect(absent("watch", "() => Stream.make({ _tag: \"Running\", raw: \"active\" })")),
+    waitUntilRunning: () => absent("waitUntilRunning", one),
+    scoped: () => absent("scoped", one),
+    reconcile: () => absent("reconcile", "() => Effect.succeed([])"),
+    ...given
+  })
 }
 
 /** `Executors` with the members that are given. */
 export const executors = (given: Partial<Executors["Service"]>): Layer.Layer<Executors> => {
   const absent = absentFrom("Executors", "executors")
-  return Layer.succeed(
-    Executors,
-    Executors.of({
-      listAvailable: () => absent("listAvailable", "() => Effect.succeed(Fixture.listing([Fixture.executor()]))"),
-      get: () => absent("get", "() => Effect.succeed(Fixture.executor())"),
-      ...given
-    })
-  )
+  return Layer.succeed(Executors, {
+    listAvailable: () => absent("listAvailable", "() => Effect.succeed(Fixture.listing([Fixture.executor()]))"),
+    get: () => absent("get", "() => Effect.succeed(Fixture.executor())"),
+    ...given
+  })
 }
 
 /** `LogStream` with the members that are given. `Deployments.logs` of a mock does not use it. */
 export const logStream = (given: Partial<LogStream["Service"]>): Layer.Layer<LogStream> => {
   const absent = absentFrom("LogStream", "logStream")
-  return Layer.succeed(
-    LogStream,
-    LogStream.of({
-      follow: () => Stream.fromEffect(absent("follow", "() => Stream.make(Fixture.logEntry())")),
-      ...given
-    })
-  )
+  return Layer.succeed(LogStream, {
+    follow: () => Stream.fromEffect(absent("follow", "() => Stream.make(Fixture.logEntry())")),
+    ...given
+  })
 }
 
 /** `ApiKeys` with the members that are given. */
 export const apiKeys = (given: Partial<ApiKeys["Service"]>): Layer.Layer<ApiKeys> => {
   const absent = absentFrom("ApiKeys", "apiKeys")
-  return Layer.succeed(
-    ApiKeys,
-    ApiKeys.of({
-      create: () =>
-        absent("create", "() => Effect.succeed({ ...Fixture.apiKey(), token: Redacted.make(\"basilica_...\") })"),
-      list: absent("list", "Effect.succeed(Fixture.listing([Fixture.apiKey()]))"),
-      revoke: () => absent("revoke", "() => Effect.void"),
-      ...given
-    })
-  )
+  return Layer.succeed(ApiKeys, {
+    create: () =>
+      absent("create", "() => Effect.succeed({ ...Fixture.apiKey(), token: Redacted.make(\"basilica_...\") })"),
+    list: absent("list", "Effect.succeed(Fixture.listing([Fixture.apiKey()]))"),
+    revoke: () => absent("revoke", "() => Effect.void"),
+    ...given
+  })
 }
 
 /** `Health` with the members that are given. */
 export const health = (given: Partial<Health["Service"]>): Layer.Layer<Health> => {
   const absent = absentFrom("Health", "health")
-  return Layer.succeed(
-    Health,
-    Health.of({
-      check: absent("check", "Effect.succeed(Fixture.healthStatus())"),
-      ...given
-    })
-  )
+  return Layer.succeed(Health, {
+    check: absent("check", "Effect.succeed(Fixture.healthStatus())"),
+    ...given
+  })
 }
 
 /** `Auth` with the members that are given. For a token that is simply there, use `Auth.layerToken`. */
 export const auth = (given: Partial<Auth["Service"]>): Layer.Layer<Auth> => {
   const absent = absentFrom("Auth", "auth")
-  return Layer.succeed(
-    Auth,
-    Auth.of({
-      token: absent("token", "Effect.succeed(Redacted.make(\"basilica_...\"))"),
-      invalidate: () => absent("invalidate", "() => Effect.void"),
-      ...given
-    })
-  )
+  return Layer.succeed(Auth, {
+    token: absent("token", "Effect.succeed(Redacted.make(\"basilica_...\"))"),
+    invalidate: () => absent("invalidate", "() => Effect.void"),
+    ...given
+  })
 }
 
 /** `Transport` with the members that are given: what is below the services. */
 export const transport = (given: Partial<Transport["Service"]>): Layer.Layer<Transport> => {
   const absent = absentFrom("Transport", "transport")
-  return Layer.succeed(
-    Transport,
-    Transport.of({
-      request: () => absent("request", "(call) => Effect.fromResult(call.decode({ ... }))"),
-      requestPublic: () => absent("requestPublic", "(call) => Effect.fromResult(call.decode({ ... }))"),
-      open: () =>
-        absent(
-          "open",
-          "() => Effect.succeed({ status: 200, contentType: \"text/event-stream\", showable: (words) => words, body: Stream.empty })"
-        ),
-      identity: Effect.succeed({ service: "https://api.basilica.ai" }),
-      timeout: Duration.seconds(60),
-      client: HttpClient.makeWith<never, never, HttpClientError.HttpClientError | AuthenticationError, never>(
-        () => absent("client", "HttpClient.make((request) => ...)"),
-        Effect.succeed
+  return Layer.succeed(Transport, {
+    request: () => absent("request", "(call) => Effect.fromResult(call.decode({ ... }))"),
+    requestPublic: () => absent("requestPublic", "(call) => Effect.fromResult(call.decode({ ... }))"),
+    open: () =>
+      absent(
+        "open",
+        "() => Effect.succeed({ status: 200, contentType: \"text/event-stream\", showable: (words) => words, body: Stream.empty })"
       ),
-      ...given
-    })
-  )
+    identity: Effect.succeed({ service: "https://api.basilica.ai" }),
+    timeout: Duration.seconds(60),
+    client: HttpClient.makeWith<never, never, HttpClientError.HttpClientError | AuthenticationError, never>(
+      () => absent("client", "HttpClient.make((request) => ...)"),
+      Effect.succeed
+    ),
+    ...given
+  })
 }
 
 const absentFrom = (service: string, mock: string) => (member: string, example: string): Effect.Effect<never> =>

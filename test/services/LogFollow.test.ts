@@ -55,7 +55,7 @@ const service = (
   let looks = 0
   const note = (what: string) =>
     Effect.map(Clock.currentTimeMillis, (now) => void asked.push(`${Math.floor(now / 1000)} ${what}`))
-  const layer = Layer.effect(LogStream, LogStream.make).pipe(Layer.provide(Mock.transport({
+  const layer = Layer.fresh(LogStream.layer).pipe(Layer.provide(Mock.transport({
     open: Effect.fnUntraced(function*(call) {
       const { follow, tail } = call.query ?? {}
       yield* note(`${follow === true ? "follow" : "read"}${tail === undefined ? "" : ` ${String(tail)}`}`)

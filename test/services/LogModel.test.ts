@@ -19,7 +19,7 @@ interface Query {
 
 /** The service: opens a log as the test says; the state of the deployment. */
 const service = (open: (query: Query) => OpenReply, state: () => string) =>
-  Layer.effect(LogStream, LogStream.make).pipe(
+  Layer.fresh(LogStream.layer).pipe(
     Layer.provide(Mock.transport({
       open: ({ query }) =>
         Effect.sync(() => open({ follow: query?.["follow"] === true, tail: query?.["tail"] as number | undefined })),

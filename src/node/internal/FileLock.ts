@@ -3,6 +3,7 @@
  * again and again. So the others can tell a lock that is held from one whose program has died: at once where the system
  * tells when a process was started, and otherwise by its silence.
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
@@ -24,26 +25,16 @@ export interface LockTimes {
 }
 
 /** Somebody else holds the lock, and works. */
-export class LockBusy {
-  readonly _tag = "LockBusy"
+export class LockBusy extends Data.TaggedError("LockBusy")<{
   /** The process, where it is known. */
   readonly pid: number | undefined
-  constructor(pid: number | undefined) {
-    this.pid = pid
-  }
-}
+}> {}
 
 /** Who holds it, in words. */
 export const holderOf = ({ pid }: LockBusy): string => pid === undefined ? "another program" : `the process ${pid}`
 
 /** The lock cannot be made: a read-only directory, a full disk. */
-export class LockImpossible {
-  readonly _tag = "LockImpossible"
-  readonly code: string
-  constructor(code: string) {
-    this.code = code
-  }
-}
+export class LockImpossible extends Data.TaggedError("LockImpossible")<{ readonly code: string }> {}
 
 /** Holds the lock until the scope closes. Waiting for it can be interrupted. */
 export const acquire = (
@@ -123,13 +114,13 @@ const take = Effect.fnUntraced(function*(
     // Of one of whom nothing is known, it shows by the next touch whether it lives; and one that cannot be seen may be a
     // lock that was just given back, or a link to nowhere.
     const wait = times.wait + (life === "lives" || beats ? 0 : 2 * times.stale)
-    if (now() - startedAt >= wait) return yield* Effect.fail(new LockBusy(holder?.pid))
+    if (now() - startedAt >= wait) return yield* new LockBusy({ pid: holder?.pid })
     yield* restore(Effect.promise((signal) => sleep(10 + 30 * Math.random(), undefined, { signal }).catch(() => {})))
   }
 })
 
 const attempt = <A>(action: () => Promise<A>): Effect.Effect<A, LockImpossible> =>
-  Effect.tryPromise({ try: action, catch: (error) => new LockImpossible(codeOf(error)) })
+  Effect.tryPromise({ try: action, catch: (error) => new LockImpossible({ code: codeOf(error) }) })
 
 interface Made {
   readonly handle: FileHandle

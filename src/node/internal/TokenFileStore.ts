@@ -1,6 +1,7 @@
 /**
  * Reading and writing the token file: whole or not at all, and for its owner alone.
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -12,6 +13,7 @@ import process from "node:process"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { codeOf, holderOf, type LockTimes, withLock } from "./FileLock.ts"
+import { replaceFile } from "./replaceFile.ts"
 
 /** What the store does with files. */
 export type Files = Pick<typeof NodeFiles, "chmod" | "lstat" | "mkdir" | "open" | "readdir" | "rename" | "unlink">
@@ -41,15 +43,7 @@ const decode = Schema.decodeUnknownOption(
 const leftover = /^(?:[0-9a-f]{16}\.tmp|lock\.(?:takeover\.)?[0-9a-f-]{36})$/
 
 /** A file that must not be used, and why. */
-class Unusable extends Error {
-  readonly reason: string
-  readonly remedy: string
-  constructor(reason: string, remedy: string) {
-    super(reason)
-    this.reason = reason
-    this.remedy = remedy
-  }
-}
+class Unusable extends Data.Error<{ readonly reason: string; readonly remedy: string }> {}
 
 export const makeTokenFile = (
   path: string,
@@ -131,7 +125,8 @@ export const makeTokenFile = (
             await files.unlink(join(directory, name)).catch(() => undefined)
           }
         }
-        await replace(files, path, `${JSON.stringify(content, null, 2)}\n`)
+        const beside = `${path}.${randomBytes(8).toString("hex")}.tmp`
+        await replaceFile(files, path, beside, `${JSON.stringify(content, null, 2)}\n`)
       }),
     remove: attempt("removed", async () => {
       await files.unlink(path).catch((error: unknown) => {
@@ -162,12 +157,19 @@ const read = async (files: Files, path: string): Promise<Found | undefined> => {
   }
   try {
     const status = await handle.stat()
-    if (!status.isFile()) throw new Unusable("is no file, and was not read", "Remove it and sign in again.")
+    if (!status.isFile()) {
+      throw new Unusable({ reason: "is no file, and was not read", remedy: "Remove it and sign in again." })
+    }
     const user = process.getuid?.()
     if (user !== undefined && status.uid !== user) {
-      throw new Unusable("belongs to another user, and was not read", "Remove it and sign in again.")
+      throw new Unusable({
+        reason: "belongs to another user, and was not read",
+        remedy: "Remove it and sign in again."
+      })
     }
-    if (status.size > maxBytes) throw new Unusable("is far too large", "Remove it and sign in again.")
+    if (status.size > maxBytes) {
+      throw new Unusable({ reason: "is far too large", remedy: "Remove it and sign in again." })
+    }
     const open = user !== undefined && (status.mode & 0o077) !== 0
     const closed = open && await handle.chmod(0o600).then(() => true, () => false)
     return {
@@ -182,39 +184,10 @@ const read = async (files: Files, path: string): Promise<Found | undefined> => {
 }
 
 const isLink = () =>
-  new Unusable("is a symbolic link, and was not followed", "Put the file itself there, or sign in again.")
-
-/** Writes beside the file, makes sure of the disk, and puts it in the place of the file. */
-const replace = async (files: Files, path: string, text: string): Promise<void> => {
-  const beside = `${path}.${randomBytes(8).toString("hex")}.tmp`
-  try {
-    const handle = await files.open(beside, "wx", 0o600)
-    try {
-      // The umask may have taken more than it should.
-      if (process.platform !== "win32") await handle.chmod(0o600)
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await files.rename(beside, path)
-  } catch (error) {
-    await files.unlink(beside).catch(() => undefined)
-    throw error
-  }
-  await syncDirectory(files, dirname(path))
-}
-
-/** Makes the new name last. Windows has no such thing, and some file systems refuse it. */
-const syncDirectory = async (files: Files, directory: string): Promise<void> => {
-  if (process.platform === "win32") return
-  const handle = await files.open(directory, constants.O_RDONLY)
-  try {
-    await handle.sync().catch(() => undefined)
-  } finally {
-    await handle.close()
-  }
-}
+  new Unusable({
+    reason: "is a symbolic link, and was not followed",
+    remedy: "Put the file itself there, or sign in again."
+  })
 
 /** Makes the directory and those above it, for their owner alone under every umask. */
 const makeDirectory = async (files: Files, directory: string, owns: boolean): Promise<void> => {

@@ -148,7 +148,12 @@ export const DeployOptionRules = Schema.Struct({
   resubmitAfter: Schema.optional(duration(16 * 60_000))
 })
 
-/** The rules for the options of waiting and watching. */
+/** The rules for the options of watching. */
+export const WatchOptionRules = Schema.Struct({
+  interval: Schema.optional(duration())
+})
+
+/** The rules for the options of waiting. */
 export const WaitOptionRules = Schema.Struct({
   timeout: Schema.optional(duration()),
   interval: Schema.optional(duration())

@@ -9,14 +9,18 @@ export const maybe = <S extends Schema.Constraint>(schema: S): Schema.optionalKe
 
 const uint32 = 4_294_967_295
 
-/** A whole number as the service reads it: 32 bits without a sign. */
-export const count = Schema.Finite.check(
-  Schema.makeFilter((value) =>
-    Number.isInteger(value) && value >= 0 && value <= uint32
-      ? undefined
-      : `is not a number that the service takes; allowed: a whole number from 0 to ${uint32}`
+/** A whole number as the service reads it, 32 bits without a sign, from `least` on. */
+export const countFrom = (least: number) =>
+  Schema.Finite.check(
+    Schema.makeFilter((value) =>
+      Number.isInteger(value) && value >= least && value <= uint32
+        ? undefined
+        : `is not a number that the service takes; allowed: a whole number from ${least} to ${uint32}`
+    )
   )
-)
+
+/** {@link countFrom} 0. */
+export const count = countFrom(0)
 
 /** A whole number as it is written in a query. */
 export const countFromString = Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(

@@ -61,6 +61,10 @@ const retryAfter = (header: string | undefined, now: number): number | undefined
     : Math.min(longestWait, Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)))
 }
 
+/** How long the service asks to be left alone, in milliseconds; more than a minute nobody waits. */
+export const askedToWait = (error: { readonly retryAfterMillis?: number | undefined } | object): number =>
+  "retryAfterMillis" in error ? Math.min(error.retryAfterMillis ?? 0, 60_000) : 0
+
 /** What any authenticated call may answer. */
 export type RefusalError = AuthenticationError | AuthorizationError | RateLimited | ApiError
 

@@ -5,7 +5,6 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
@@ -23,6 +22,7 @@ import { isFinal } from "../../schema/DeploymentStatus.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import { type Chunks, type ChunkSource, next as nextChunks } from "../ChunkSource.ts"
 import type { CallError, OnRefusal, OpenReply, Transport } from "../Transport.ts"
+import { askedToWait } from "./Failure.ts"
 import { LogPosition } from "./LogPosition.ts"
 import { LogReader } from "./LogReader.ts"
 import * as Metrics from "./Metrics.ts"
@@ -325,11 +325,10 @@ class LogFollower {
       if (this.#attempts >= this.#options.maxReconnects || (this.#over && ++this.#drains > maxDrains)) {
         return yield* this.#fail(error)
       }
-      const asked = "retryAfterMillis" in error ? Math.min(error.retryAfterMillis ?? 0, 60_000) : 0
       const base = this.#retryMillis ?? 500
       const jittered = (yield* Random.next) * Math.min(30_000, base * 2 ** this.#attempts)
       this.#attempts++
-      yield* Effect.sleep(Duration.millis(Math.max(jittered, this.#retryMillis ?? 0, asked)))
+      yield* Effect.sleep(Math.max(jittered, this.#retryMillis ?? 0, askedToWait(error)))
       yield* Metrics.countLogReconnect
       return true
     })

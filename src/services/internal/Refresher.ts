@@ -11,15 +11,11 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
+import type { Auth } from "../Auth.ts"
 import type { Tokens, TokenStore } from "../TokenStore.ts"
 import { readTimes } from "./Jwt.ts"
 import { isApiKey, sameToken } from "./Token.ts"
 import type { EndpointFailure, Grant, TokenEndpoint } from "./TokenEndpoint.ts"
-
-export interface Refresher {
-  readonly token: Effect.Effect<Redacted.Redacted, AuthenticationError>
-  invalidate(token: Redacted.Redacted): Effect.Effect<void>
-}
 
 export interface RefresherOptions {
   readonly store: TokenStore["Service"]
@@ -46,7 +42,7 @@ const earlyMillis = 5 * 60_000
 
 export const make = Effect.fnUntraced(function*(
   { endpoint, missing, store: given }: RefresherOptions
-): Effect.fn.Return<Refresher, never, Scope.Scope> {
+): Effect.fn.Return<Auth["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
   const store = remembering(given)
   /** The tokens that calls are made with. */
@@ -192,9 +188,7 @@ export const make = Effect.fnUntraced(function*(
   }
 })
 
-const monotonicMillis = Clock.clockWith((clock) =>
-  Effect.map(clock.monotonicTimeNanos, (nanos) => Number(nanos / 1000n) / 1000)
-)
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1000n) / 1000)
 
 const isRenewable = ({ accessToken, refreshToken }: Tokens): boolean =>
   refreshToken !== undefined && !isApiKey(accessToken)

@@ -16,7 +16,8 @@ import {
   RentalReplyRead,
   rentalsQuery
 } from "../../schema/wire/Rentals.ts"
-import { type CallError, decodeWith, type OnRefusal, type Transport } from "../Transport.ts"
+import { type CallError, type OnRefusal, type Transport } from "../Transport.ts"
+import { decodeWith } from "./Json.ts"
 import { warnOfInvalid } from "./warnOfInvalid.ts"
 
 /** A 404 of a call about one deployment. The service sends it without a body. */

@@ -26,8 +26,9 @@ import {
   StartRentalRequest
 } from "../../schema/wire/Rentals.ts"
 import type { DeployIntent, DeployJournal } from "../DeployJournal.ts"
-import { type CallError, decodeWith, type OnRefusal, type Transport } from "../Transport.ts"
+import { type CallError, type OnRefusal, type Transport } from "../Transport.ts"
 import * as Deadline from "./Deadline.ts"
+import { decodeWith } from "./Json.ts"
 import { listExecutors } from "./listExecutors.ts"
 import { getRental, listRentals } from "./Rentals.ts"
 import { summary } from "./summary.ts"

@@ -24,6 +24,10 @@ export const method = (name: string): Effect.fn.Traced =>
     // Both are made of the body, so the function has the type that either gives it.
   }) as Effect.fn.Traced
 
+/** As {@link method}, for what takes no argument. */
+export const value = (name: string) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => isTraced(fiber) ? Effect.withSpan(self, name) : self)
+
 /** The public stream that is being begun: the outermost one, which is the one that somebody asked for. */
 export const StreamName: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
   "basilica-sdk/services/StreamName",

@@ -1,0 +1,34 @@
+/**
+ * Reading the JSON of a reply.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { oneLine } from "../../schema/oneLine.ts"
+
+/** How deep the JSON of a reply may nest. The service's own is 6 deep. */
+const maxDepth = 64
+
+const isDeeper = (value: unknown, limit: number): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (limit === 0) return true
+  if (Array.isArray(value)) return value.some((item) => isDeeper(item, limit - 1))
+  const record = value as { readonly [key: string]: unknown }
+  for (const key in record) if (isDeeper(record[key], limit - 1)) return true
+  return false
+}
+
+export const parseJson = (text: string): Result.Result<unknown, string> => {
+  if (text === "") return Result.succeed(undefined)
+  const json = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
+  return Result.isSuccess(json) && isDeeper(json.success, maxDepth)
+    ? Result.fail(`the body is nested deeper than ${maxDepth}`)
+    : json
+}
+
+/** Makes a `decode` of a schema; what does not fit is named by its place, never by its value. */
+export const decodeWith = <S extends Schema.ConstraintDecoder<unknown, never>>(
+  schema: S
+): (body: unknown) => Result.Result<S["Type"], string> => {
+  const decode = Schema.decodeUnknownResult(schema)
+  return (body) => Result.mapError(decode(body), (error) => oneLine(error.message, 500))
+}
