@@ -14,6 +14,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
@@ -38,6 +39,7 @@ import type { Listing } from "../schema/Listing.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
 import type { Reconciled } from "../schema/Reconciled.ts"
 import { duration } from "../schema/wire/fields.ts"
+import { isWhole } from "../schema/wire/Listing.ts"
 import {
   DeployOptionRules,
   ListFilterRules,
@@ -69,7 +71,7 @@ export type GetError = ConfigurationError | CallError | NotFound
 
 /** How to deploy. */
 export interface DeployOptions {
-  /** The deadline for everything. Default: the option `deployTimeout` of the layer. */
+  /** The deadline for everything, but for what `resubmitAfter` adds. Default: the option `deployTimeout` of the layer. */
   readonly timeout?: Duration.Input | undefined
   /**
    * Send the create a second time where the reply of the first was lost and no deployment is to be seen this long after.
@@ -129,8 +131,9 @@ export class Deployments extends Context.Service<Deployments, {
    * `reconciled: true`.
    *
    * Fails with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running,
-   * and with the other errors only where nothing was done. If it is interrupted, the request is left to finish in the
-   * background and what comes back is stopped; closing the layer waits for that.
+   * and with the other errors only where nothing was done. Interrupted before the request is sent, it sends none. After
+   * that the request is left to finish in the background and what comes back is stopped; closing the layer waits for that,
+   * and ends with a defect where its outcome stays unknown.
    */
   deploy(config: DeploymentConfig, options?: DeployOptions): Effect.Effect<Deployment, DeployError>
   /** One deployment. `NotFound` also after it was stopped. */
@@ -157,8 +160,10 @@ export class Deployments extends Context.Service<Deployments, {
    */
   waitUntilRunning(id: string, options?: WaitOptions): Effect.Effect<Deployment, GetError | DeploymentError>
   /**
-   * Deploys, and stops the deployment when the scope closes, also on failure and interruption. A stop that is not
-   * certain then is logged and ends the scope with a defect: it must not pass in silence.
+   * Deploys, and stops the deployment when the scope closes, also on failure and interruption. Interrupted after the
+   * request was sent, it waits for the answer first. A stop that is not certain then is logged and ends the scope with a
+   * defect: it must not pass in silence; so is a deploy that was interrupted and whose outcome stays unknown. The end of
+   * the layer tries such a stop again.
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Effect.Effect<Deployment, DeployError, Scope.Scope>
   /**
@@ -182,13 +187,20 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   yield* readLayerOptions({ deployTimeout: options.deployTimeout })
   const deployTimeout = Duration.fromInputUnsafe(options.deployTimeout ?? "18 minutes")
 
-  /** What is still done for deploys that nobody waits for any more. It ends before the layer does. */
-  const abandoned = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** The creates that have not ended. */
+  const creating = new Map<Fiber.Fiber<SafeCreate.Created, DeployError>, SafeCreate.Progress>()
+  /** What is done for deploys that nobody waits for any more. Here stay those that failed, for the end of the layer. */
+  const background = new Set<Fiber.Fiber<unknown, unknown>>()
   /** What scopes hold. What they still hold when the layer closes is stopped then: nobody could do it later. */
   const held = new Set<Effect.Effect<void>>()
   yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
+    yield* Effect.forEach(creating, ([fiber, { isSent }]) => isSent ? Fiber.await(fiber) : Fiber.interrupt(fiber), {
+      concurrency: "unbounded",
+      discard: true
+    })
     const stopped = yield* Effect.forEach([...held], Effect.exit, { concurrency: 8 })
-    const cleaned = yield* Fiber.awaitAll([...abandoned])
+    yield* Fiber.awaitAll([...background])
+    const cleaned = yield* Fiber.awaitAll([...background])
     // Each has its try before those that are not certain end the layer with a defect for each.
     const failures = [...stopped, ...cleaned].filter(Exit.isFailure)
     const defects = failures.map(({ cause }) => Cause.makeDieReason(Cause.squash(cause)))
@@ -197,12 +209,15 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
 
   const safe = SafeCreate.make(transport, Option.getOrUndefined(journal))
 
-  /** The create runs on its own, out of reach of interruption: cutting it could leave a machine that no list shows. */
-  const begin = Effect.fnUntraced(function*<A>(
+  /**
+   * Once it is sent, the create is out of reach of interruption: cutting it could leave a machine that no list shows. Who
+   * is interrupted while it is handed over has not got it, unless a scope has it by then.
+   */
+  const begin = Effect.fnUntraced(function*<R>(
     config: DeploymentConfig,
     options: DeployOptions,
     held: boolean,
-    handOver: (created: SafeCreate.Created) => Effect.Effect<A>
+    handOver: (created: SafeCreate.Created) => Effect.Effect<void, never, R>
   ) {
     const request = yield* readConfig(config)
     yield* readDeployOptions(options)
@@ -212,63 +227,88 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       : Duration.fromInputUnsafe(options.resubmitAfter)
     yield* Effect.annotateCurrentSpan({ image: request.image, executor: request.executorId ?? "any" })
     yield* warnOfUnquoted(request)
-    let isAwaited = true
+    const progress: SafeCreate.Progress = { isSent: false, isAwaited: true }
     const create = safe.create(request, {
       timeout: Duration.fromInputUnsafe(timeout),
       held,
       resubmitAfter,
-      // Whoever waited was told of an unknown outcome, and may have looked after it; else it is stopped.
-      onLate: ({ id }) =>
-        isAwaited
-          ? Effect.logWarning(`Deployments.deploy: the reply came after the deadline: ${id} runs, and is billed`)
-          : stopOrDie(id)
-    })
-    return yield* Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(
-        Effect.forkDetach(create, { startImmediately: true, uninterruptible: false }),
-        (creating) =>
-          restore(Fiber.join(creating)).pipe(
-            Effect.onInterrupt(() => {
-              isAwaited = false
-              return abandon(creating)
-            }),
-            Effect.flatMap(handOver)
+      progress,
+      // Whoever waited for it without a scope was told of an unknown outcome, and may have looked after it.
+      onLate: ({ id }, isSecond) => {
+        const late = `Deployments.deploy: the reply came after the deadline: ${id}`
+        return progress.isAwaited && !held && !isSecond
+          ? Effect.logWarning(`${late} runs, and is billed`)
+          : Effect.andThen(
+            Effect.logWarning(`${late} is stopped`),
+            // Then its outcome is known after all.
+            inBackground(Effect.andThen(stopOrDie(id), Effect.sync(() => cleaning && background.delete(cleaning))))
           )
-      )
+      }
+    })
+    let isHeld = false
+    let cleaning: Fiber.Fiber<void> | undefined
+    return yield* Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkDetach(create, { startImmediately: true, uninterruptible: false }), (fiber) => {
+        creating.set(fiber, progress)
+        fiber.addObserver(() => creating.delete(fiber))
+        const handedOver = Effect.flatMap(
+          Fiber.join(fiber),
+          (created) =>
+            Effect.uninterruptible(Effect.map(handOver(created), () => {
+              isHeld = held
+              return created.deployment
+            }))
+        )
+        return Effect.onInterrupt(restore(handedOver), () => {
+          progress.isAwaited = false
+          if (isHeld) return Effect.void
+          if (!progress.isSent) return Fiber.interrupt(fiber)
+          if (held) return stopWhatComesBack(fiber)
+          return Effect.map(inBackground(stopWhatComesBack(fiber)), (running) => {
+            cleaning = running
+          })
+        })
+      })
     )
   })
 
   const deploy = method("Deployments.deploy")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
-    return yield* begin(config, options, false, ({ deployment, key }) => Effect.as(safe.forget(key), deployment))
+    return yield* begin(config, options, false, ({ key }) => safe.forget(key))
   })
 
   const scoped = method("Deployments.scoped")(function*(config: DeploymentConfig, options: DeployOptions = {}) {
-    const { deployment } = yield* Effect.acquireRelease(begin(config, options, true, hold), ({ stop }) => stop)
-    return deployment
+    return yield* begin(config, options, true, hold)
   })
 
-  /** The scope and the layer may both come to stop it: it is done once, and both wait for it. */
+  /** The scope and the layer may both come to stop it: the second waits for the first, and tries again where it failed. */
   const hold = Effect.fnUntraced(function*(created: SafeCreate.Created) {
-    const once = yield* Effect.cached(stopCreated(created))
-    const stop: Effect.Effect<void> = Effect.ensuring(once, Effect.sync(() => held.delete(stop)))
+    const turn = Semaphore.makeUnsafe(1)
+    const stop: Effect.Effect<void> = turn.withPermit(Effect.suspend(() =>
+      held.has(stop)
+        ? Effect.andThen(stopCreated(created), Effect.sync(() => held.delete(stop)))
+        : Effect.void
+    ))
     held.add(stop)
-    return { deployment: created.deployment, stop }
+    yield* Effect.addFinalizer(() => stop)
   })
 
   const stopCreated = ({ deployment, key }: SafeCreate.Created) =>
     Effect.andThen(stopOrDie(deployment.id), safe.forget(key))
 
-  const abandon = Effect.fnUntraced(function*(creating: Fiber.Fiber<SafeCreate.Created, DeployError>) {
-    const cleaning = yield* Effect.forkDetach(stopWhatComesBack(creating), { startImmediately: true })
-    abandoned.add(cleaning)
-    cleaning.addObserver(() => abandoned.delete(cleaning))
+  const inBackground = Effect.fnUntraced(function*(effect: Effect.Effect<void>) {
+    const fiber = yield* Effect.forkDetach(Deadline.without(effect), { startImmediately: true })
+    background.add(fiber)
+    fiber.addObserver((exit) => Exit.isSuccess(exit) && background.delete(fiber))
+    return fiber
   })
 
-  const stopWhatComesBack = Effect.fnUntraced(function*(creating: Fiber.Fiber<SafeCreate.Created, DeployError>) {
-    const exit = yield* Fiber.await(creating)
-    const error = Exit.isSuccess(exit) ? undefined : Cause.squash(exit.cause)
-    if (Exit.isSuccess(exit)) yield* stopCreated(exit.value)
-    else if (error instanceof DeployOutcomeUnknown) yield* Effect.logError(`An interrupted deploy: ${error.message}`)
+  const stopWhatComesBack = Effect.fnUntraced(function*(fiber: Fiber.Fiber<SafeCreate.Created, DeployError>) {
+    const exit = yield* Fiber.await(fiber)
+    if (Exit.isSuccess(exit)) return yield* stopCreated(exit.value)
+    const error = Cause.squash(exit.cause)
+    return yield* error instanceof DeployOutcomeUnknown
+      ? Effect.andThen(Effect.logError(`An interrupted deploy: ${error.message}`), Effect.die(error))
+      : Effect.void
   })
 
   const stop = method("Deployments.stop")(function*(id: string) {
@@ -287,13 +327,11 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       scope: "rentals:stop",
       // A third of the time is kept for looking whether it worked.
       timeout: Duration.times(transport.timeout, 2 / 3),
-      // The service answers without a word. Another's page or JSON, also with a 200, is no proof; a 202 is a promise.
-      decode: (body, status) =>
-        body !== undefined
-          ? Result.fail("it has a body, and the service sends none")
-          : status === 202
-          ? Result.fail("it was accepted (202), and not done")
-          : Result.void,
+      // 204 is the service's yes, without a word. A 202 is a promise, and what comes with a body is another's.
+      decode: (body, status) => {
+        if (body !== undefined) return Result.fail("it has a body, and the service sends none")
+        return status === 204 ? Result.void : Result.fail("the service says 204 when it is done")
+      },
       onRefusal: ({ code, mayHaveRun, operation, reason, requestId, status }) => {
         // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.
         mayHaveStopped = mayHaveRun
@@ -322,23 +360,24 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   })
 
   /**
-   * The list alone is proof: asking for the deployment answers "terminated" for one that is still stopping, and a 404 may
-   * be a proxy's.
+   * What is not in the list has stopped. What is there as `Stopped` may also be on a machine that nobody can reach (1.7):
+   * it has if the service, which then looks at the container, says so too. Asking alone is no proof: it says "terminated"
+   * of one that is still stopping, and a 404 may be a proxy's.
    */
-  const proveStopped = (id: string, reason: string): Effect.Effect<void, StopUnconfirmed> => {
+  const proveStopped = Effect.fnUntraced(function*(id: string, reason: string) {
     const unconfirmed = (lastSeen?: DeploymentStatus) =>
       new StopUnconfirmed({ operation: "Deployments.stop", id, reason, lastSeen })
-    return listRentals(transport, "Deployments.stop", {}).pipe(
-      Effect.mapError(() => unconfirmed()),
-      Effect.flatMap(({ invalid, items }) => {
-        const listed = items.find((deployment) => deployment.id === id)?.status
-        if (listed !== undefined) return listed.raw === "Stopped" ? Effect.void : Effect.fail(unconfirmed(listed))
-        return invalid.some((item) => item.id === undefined || item.id === id)
-          ? Effect.fail(unconfirmed())
-          : Effect.void
-      })
-    )
-  }
+    const listing = yield* Effect.mapError(listRentals(transport, "Deployments.stop", {}), () => unconfirmed())
+    const [listed, again] = listing.items.filter((deployment) => deployment.id === id)
+    if (listed === undefined) {
+      const isGone = isWhole(listing) && listing.invalid.every((item) => item.id !== undefined && item.id !== id)
+      return yield* isGone ? Effect.void : Effect.fail(unconfirmed())
+    }
+    const seen = unconfirmed((again ?? listed).status)
+    if (listed.status.raw !== "Stopped" || again !== undefined) return yield* Effect.fail(seen)
+    const asked = yield* Effect.mapError(getRental(transport, "Deployments.stop", id), () => seen)
+    return yield* asked.status._tag === "Stopped" ? Effect.void : Effect.fail(seen)
+  })
 
   /** Stops what was made here: a 404 is a surprise then, and needs proof. */
   const stopOwn = (id: string) =>
@@ -354,11 +393,17 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     if (Option.isNone(journal)) return yield* withoutJournal
     const left = (yield* journal.value.open).filter(({ key }) => !safe.working.has(key))
     if (left.length === 0) return []
-    return yield* Effect.matchEffect(transport.identity, {
+    const finished = yield* Effect.matchEffect(transport.identity, {
       onFailure: ({ message }) => Effect.succeed(left.map((intent) => unresolved(intent, message))),
       onSuccess: (identity) =>
         Effect.forEach(left, (intent) => finish(intent, identity, found, timeout), { concurrency: 8 })
     })
+    // At the very end: whoever is cut off before has not got them, and finds them the next time.
+    const adopted = finished.flatMap((one) => one._tag === "Adopted" ? [one.intent] : [])
+    yield* Effect.forEach(adopted, ({ key }) => safe.forget(key), { discard: true }).pipe(
+      Effect.onInterrupt(() => Effect.ignore(Effect.forEach(adopted, (intent) => journal.value.put(intent))))
+    )
+    return finished
   })
 
   /** Finishes one intent that a crash left. */
@@ -381,7 +426,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     }
     const age = (yield* Clock.currentTimeMillis) - Date.parse(intent.sentAt)
     const wait = timeout === undefined
-      ? Duration.millis(Math.max(0, serviceMillis - age))
+      ? Duration.millis(Math.min(Math.max(0, serviceMillis - age), serviceMillis))
       : Duration.fromInputUnsafe(timeout)
     if (intent.id === undefined && Duration.isGreaterThan(wait, Duration.seconds(10))) {
       yield* Effect.logInfo(
@@ -390,14 +435,20 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
         } s`
       )
     }
-    const seen = intent.id === undefined ? yield* SafeCreate.look(transport, intent, wait) : undefined
-    if (seen !== undefined) {
+    const isKept = found === "adopt" && intent.held !== true
+    if (intent.id === undefined || isKept) {
+      const seen = yield* safe.lookBack(intent, intent.id === undefined ? wait : Duration.zero)
       const candidates = SafeCreate.candidates(seen)
       if (!seen.complete) return unresolved(intent, "the list of deployments could not be read", candidates)
       if (candidates.length > 1 || seen.unreadable.length > 0) {
         return unresolved(intent, "it is not certain which deployment it is", candidates)
       }
-      if (SafeCreate.isNothing(seen)) {
+      const [only] = seen.found
+      if (only !== undefined) {
+        if (isKept) return { _tag: "Adopted", intent, deployment: yield* SafeCreate.adopt(transport, only) }
+        return yield* finishWith(intent, only.id)
+      }
+      if (intent.id === undefined) {
         if (age + Duration.toMillis(wait) < serviceMillis) {
           return unresolved(intent, "the service may still be working on it")
         }
@@ -405,23 +456,20 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
         return { _tag: "NotCreated", intent }
       }
     }
-    const only = seen?.found[0]
-    if (only !== undefined && found === "adopt" && intent.held !== true) {
-      yield* safe.forget(intent.key)
-      return { _tag: "Adopted", intent, deployment: yield* SafeCreate.adopt(transport, only) }
-    }
-    const id = intent.id ?? only?.id ?? ""
-    return yield* stopOwn(id).pipe(
+    return yield* finishWith(intent, intent.id)
+  })
+
+  const finishWith = (intent: DeployIntent, id: string): Effect.Effect<Reconciled> =>
+    stopOwn(id).pipe(
       Effect.andThen(safe.forget(intent.key)),
       Effect.as<Reconciled>({ _tag: "Stopped", intent, id }),
       Effect.catch((error) => Effect.succeed(unresolved(intent, error.message, [id])))
     )
-  })
 
   /** Stops where nobody can be told of a failure but by a log and a defect. */
   const stopOrDie = (id: string): Effect.Effect<void> =>
     stopOwn(id).pipe(
-      Effect.retry({ schedule: insistent, while: (error) => error._tag === "StopUnconfirmed" }),
+      Effect.retry({ schedule: insistent, while: (error) => error.retryable }),
       // Whoever catches it has to know which machine runs on, whatever the reason is.
       Effect.mapError((error) =>
         error._tag === "StopUnconfirmed"

@@ -124,7 +124,13 @@ const cell = (operation: Operation, kind: Kind, way: Way, detours: Detours) =>
     }
 
     // What is left behind, once the client is closed.
-    yield* Scope.close(services, Exit.void)
+    const closed = yield* Effect.exit(Scope.close(services, Exit.void))
+    // A deploy that was given up and whose outcome is not known must not pass in silence.
+    if (
+      Exit.isFailure(closed) && !(tag === "interrupted" && tagOf(Cause.squash(closed.cause)) === "DeployOutcomeUnknown")
+    ) {
+      offences.push(`closing failed: ${Cause.pretty(closed.cause)}`)
+    }
     const closing = (yield* Clock.currentTimeMillis) - end
     const longest = operation.goesOnFor ?? deadline
     if (closing > longest * 1.1 + slack) offences.push(`closing took ${Math.round(closing)} ms`)

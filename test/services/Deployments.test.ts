@@ -833,13 +833,51 @@ describe("Deployments.stop", () => {
     ],
     [
       "500 for good while it has ended",
-      (response, { method }) =>
-        method === "DELETE"
-          ? bare(response, 500)
-          : json(response, 200, { rentals: [rentalItem("Stopped")], total_count: 1 }),
+      (response, { method, url }) => {
+        if (method === "DELETE") return bare(response, 500)
+        if (url !== "/rentals") return json(response, 200, rental("terminated"))
+        return json(response, 200, { rentals: [rentalItem("Stopped")], total_count: 1 })
+      },
       undefined,
       3
     ],
+    [
+      "500 for good, and a list that says Stopped of a machine that cannot be reached",
+      (response, { method, url }) =>
+        method === "DELETE" || url !== "/rentals"
+          ? bare(response, 500)
+          : json(response, 200, { rentals: [rentalItem("Stopped")], total_count: 1 }),
+      "StopUnconfirmed",
+      3
+    ],
+    [
+      "500 for good, and a list that names it twice",
+      (response, { method, url }) => {
+        if (method === "DELETE") return bare(response, 500)
+        if (url !== "/rentals") return json(response, 200, rental("terminated"))
+        return json(response, 200, { rentals: [rentalItem("Stopped"), rentalItem("Active")], total_count: 2 })
+      },
+      "StopUnconfirmed",
+      3
+    ],
+    [
+      "500 for good, and a list that has less than it says",
+      (response, { method }) =>
+        method === "DELETE" ? bare(response, 500) : json(response, 200, { rentals: [], total_count: 3 }),
+      "StopUnconfirmed",
+      3
+    ],
+    ...[200, 201, 203, 226].map((status) =>
+      [
+        `${status} without a word while it runs`,
+        (response: ServerResponse, { method }: { readonly method: string }) =>
+          method === "DELETE"
+            ? bare(response, status)
+            : json(response, 200, { rentals: [rentalItem("Active")], total_count: 1 }),
+        "StopUnconfirmed",
+        1
+      ] as const
+    ),
     [
       "500 for good, and asking for it says terminated while the list says that it is stopping",
       (response, { method, url }) => {

@@ -44,3 +44,7 @@ export const decodeListing = <S extends Schema.ConstraintDecoder<unknown, never>
     return Result.succeed({ items, invalid, totalCount: isCount(total) ? total : raw.length })
   }
 }
+
+/** Whether a list has all that the service says there is: what is not in one that has not may be there all the same. */
+export const isWhole = ({ invalid, items, totalCount }: Listing<unknown>): boolean =>
+  totalCount <= items.length + invalid.length

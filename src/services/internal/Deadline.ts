@@ -44,3 +44,7 @@ export const left = (own: number): Effect.Effect<{ readonly millis: number; read
       rest < own ? { millis: rest, totalMillis: deadline.totalMillis } : { millis: own, totalMillis: own }
     )
   })
+
+/** Runs an effect outside of the deadline of the current fiber. */
+export const without = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Deadline, undefined)

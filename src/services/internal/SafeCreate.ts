@@ -5,7 +5,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -18,6 +17,7 @@ import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentRequest } from "../../schema/DeploymentRules.ts"
 import type { Executor } from "../../schema/Executor.ts"
 import type { Listing } from "../../schema/Listing.ts"
+import { isWhole } from "../../schema/wire/Listing.ts"
 import {
   fromRequest,
   fromStartReply,
@@ -46,8 +46,17 @@ interface CreateOptions {
   readonly held: boolean
   /** Send once more where nothing is to be seen this long after the first time. */
   readonly resubmitAfter: Duration.Duration | undefined
-  /** Is told of the deployment where the reply comes after the deadline. */
-  readonly onLate: (deployment: Deployment) => Effect.Effect<void>
+  readonly progress: Progress
+  /** Is told of a deployment whose reply comes after the deadline, and whether another was asked for since. */
+  readonly onLate: (deployment: Deployment, isSecond: boolean) => Effect.Effect<void>
+}
+
+/** How far a create is, for those who give it up. */
+export interface Progress {
+  /** Whether the request may be on its way: until then it can be interrupted, and nothing was done. */
+  isSent: boolean
+  /** Whether somebody waits for it. Nothing is sent a second time for nobody. */
+  isAwaited: boolean
 }
 
 /** A deployment, and the key of its intent. */
@@ -63,21 +72,23 @@ export interface SafeCreate {
    * with the id of the deployment.
    */
   readonly forget: (key: string) => Effect.Effect<void>
+  /** Looks for what became of an intent of an earlier start, for that long. */
+  readonly lookBack: (intent: DeployIntent, duration: Duration.Duration) => Effect.Effect<Sighting>
   /** The keys of the intents that this program still works on. */
   readonly working: ReadonlySet<string>
 }
 
 export const make = (transport: Transport["Service"], journal: DeployJournal["Service"] | undefined): SafeCreate => {
   const exclusively = keyedMutex()
-  const working = new Set<string>()
+  const working = workingOf(journal)
 
   const put = (intent: DeployIntent) => journal === undefined ? Effect.void : journal.put(intent)
 
   const forget = (key: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      working.delete(key)
-      return journal === undefined ? Effect.void : noted(journal.remove(key))
-    })
+    Effect.ensuring(
+      journal === undefined ? Effect.void : noted(journal.remove(key)),
+      Effect.sync(() => working.delete(key))
+    )
 
   /** Another deploy to the machine whose outcome is open is not to be taken for this one, which is known. */
   const ruleOut = Effect.fnUntraced(function*(id: string, { executorId, image, key }: DeployIntent) {
@@ -90,7 +101,11 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   })
 
   /** The request itself, the one place where it is sent. */
-  const send = (request: PlacedRequest, timeout: Duration.Duration, onLate: CreateOptions["onLate"]) =>
+  const send = (
+    request: PlacedRequest,
+    timeout: Duration.Duration,
+    onLate: (deployment: Deployment) => Effect.Effect<void>
+  ) =>
     transport.request<Deployment, DeploymentError>({
       operation,
       method: "POST",
@@ -105,10 +120,11 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
 
   const create = (request: DeploymentRequest, options: CreateOptions): Effect.Effect<Created, CreateError> =>
     Effect.gen(function*() {
-      const executorId = request.executorId ?? (yield* choose(transport, request.gpu ?? { count: 1, minMemoryGb: 0 }))
+      const executorId = request.executorId ??
+        (yield* choose(transport, request.gpu ?? { count: 1, minMemoryGb: 0 }, exclusively.isBusy))
       const chosen = { ...request, executorId }
       // The difference between the lists before and after is the evidence, so one machine has one deploy at a time.
-      return yield* exclusively(executorId)(begin(chosen, options))
+      return yield* exclusively.run(executorId, begin(chosen, options))
     }).pipe(Deadline.within(
       options.resubmitAfter === undefined
         ? options.timeout
@@ -129,7 +145,8 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       ...(options.held ? { held: true } : {})
     }
     working.add(intent.key)
-    yield* Effect.onError(put(intent), () => Effect.sync(() => working.delete(intent.key)))
+    yield* Effect.onError(put(intent), () => forget(intent.key))
+    options.progress.isSent = true
     const deployment = yield* attempt(request, intent, options).pipe(
       Effect.tapError((error) =>
         error._tag === "DeployOutcomeUnknown"
@@ -147,29 +164,54 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   const attempt = Effect.fnUntraced(function*(
     request: PlacedRequest,
     intent: DeployIntent,
-    { onLate, resubmitAfter, timeout }: CreateOptions
+    { onLate, progress, resubmitAfter, timeout }: CreateOptions
   ): Effect.fn.Return<Deployment, CreateError> {
     // A ninth of the time is kept for looking.
     const patience = Duration.times(timeout, 8 / 9)
-    const first = yield* send(request, patience, onLate).pipe(Effect.catch(unlessKnown))
+    const sighting = Effect.map(listRentals(transport, operation, {}), (listing) => sight(intent, listing))
+    const sentAt = yield* Clock.monotonicTimeNanos
+    let isSecond = false
+    const late = (deployment: Deployment) => onLate(deployment, isSecond)
+    const first = yield* send(request, patience, late).pipe(Effect.catch(unlessKnown))
     if (!(first instanceof Error)) return first
-    const seen = yield* look(transport, intent, lookFor(first))
+    const seen = yield* look(sighting, lookFor(first))
     if (resubmitAfter === undefined || !isNothing(seen)) return yield* settle(transport, intent, first, seen)
-    const sentAt = Date.parse(intent.sentAt)
-    const rest = sentAt + Duration.toMillis(resubmitAfter) - (yield* Clock.currentTimeMillis)
-    const late = yield* look(transport, intent, Duration.millis(Math.max(0, rest)))
-    const waited = (yield* Clock.currentTimeMillis) - sentAt
-    if (!isNothing(late) || waited < Duration.toMillis(resubmitAfter)) {
-      return yield* settle(transport, intent, first, late)
+    // Not by the time of day, which somebody may set: the service may still be at work on the first.
+    const waited = Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - sentAt) / 1e6)
+    const rest = Duration.toMillis(resubmitAfter) - (yield* waited)
+    const last = yield* look(sighting, Duration.millis(Math.max(0, rest)))
+    if (!isNothing(last) || !progress.isAwaited || (yield* waited) < Duration.toMillis(resubmitAfter)) {
+      return yield* settle(transport, intent, first, last)
     }
     yield* Effect.logWarning(`${operation}: nothing is to be seen of ${intent.key}, so it is sent a second time`)
-    const second = yield* send(request, patience, onLate).pipe(Effect.catch(unlessKnown))
+    isSecond = true
+    const second = yield* send(request, patience, (deployment) => onLate(deployment, false)).pipe(
+      Effect.catch(unlessKnown)
+    )
     if (!(second instanceof Error)) return second
-    return yield* settle(transport, intent, second, yield* look(transport, intent, lookFor(second)))
+    return yield* settle(transport, intent, second, yield* look(sighting, lookFor(second)))
   })
 
-  return { create, forget, working }
+  /** A look between the deploys to that machine, by what is known of the intent at that time. */
+  const sightBetween = Effect.fnUntraced(function*(intent: DeployIntent) {
+    const open = journal === undefined ? [] : yield* journal.open
+    const now = open.find(({ key }) => key === intent.key) ?? intent
+    return sight(now, yield* listRentals(transport, operation, {}))
+  })
+
+  const lookBack = (intent: DeployIntent, duration: Duration.Duration) =>
+    look(exclusively.run(intent.executorId, sightBetween(intent)), duration)
+
+  return { create, forget, lookBack, working }
 }
+
+/** One set for each journal, whoever of a program uses it. */
+const workingOf = (journal: object | undefined): Set<string> => {
+  const working = (journal && workingByJournal.get(journal)) ?? new Set<string>()
+  if (journal !== undefined) workingByJournal.set(journal, working)
+  return working
+}
+const workingByJournal = new WeakMap<object, Set<string>>()
 
 /**
  * How long it is looked for a deployment whose reply was lost, where the deadline allows it. The service's own error
@@ -204,32 +246,34 @@ export const candidates = ({ found, unreadable }: Sighting): ReadonlyArray<strin
   ...unreadable
 ]
 
-const sight = (intent: DeployIntent, { invalid, items }: Listing<Deployment>): Sighting => {
-  const isNew = (id: string | undefined): id is string => id !== undefined && !intent.before.includes(id)
+const sight = (intent: DeployIntent, listing: Listing<Deployment>): Sighting => {
+  const isNew = (id: string | undefined): id is string =>
+    intent.id === undefined ? id !== undefined && !intent.before.includes(id) : id === intent.id
+  // The service may list one twice.
+  const items = [...new Map(listing.items.map((item) => [item.id, item])).values()].filter((
+    { executorId, id, image }
+  ) => isNew(id) && (executorId ?? intent.executorId) === intent.executorId && (image ?? intent.image) === intent.image)
+  const isClear = ({ executorId, image }: Deployment) => executorId !== undefined && image !== undefined
   return {
     // An item without even an id may be the one as well as any other.
-    complete: invalid.every(({ id }) => id !== undefined),
-    found: items.filter(({ executorId, id, image }) =>
-      executorId === intent.executorId && image === intent.image && isNew(id)
-    ),
-    unreadable: invalid.map(({ id }) => id).filter(isNew)
+    complete: isWhole(listing) && listing.invalid.every(({ id }) => id !== undefined),
+    found: items.filter(isClear),
+    unreadable: [
+      ...listing.invalid.map(({ id }) => id).filter(isNew),
+      ...items.filter((item) => !isClear(item)).map(({ id }) => id)
+    ]
   }
 }
 
 /** Looks after 0, 2, 4, 8, 16, 30, 30 … seconds, until something is found or the time is over. */
-export const look = Effect.fnUntraced(function*(
-  transport: Transport["Service"],
-  intent: DeployIntent,
-  duration: Duration.Duration
-) {
+const look = Effect.fnUntraced(function*(sighting: Effect.Effect<Sighting, unknown>, duration: Duration.Duration) {
   let pause = 0
   const { millis } = yield* Deadline.left(Duration.toMillis(duration))
   let rest = millis
   while (true) {
-    const [took, listing] = yield* Effect.timed(Effect.option(listRentals(transport, operation, {})))
-    const seen: Sighting = Option.isSome(listing)
-      ? sight(intent, listing.value)
-      : { complete: false, found: [], unreadable: [] }
+    const [took, seen] = yield* Effect.timed(
+      Effect.orElseSucceed(sighting, (): Sighting => ({ complete: false, found: [], unreadable: [] }))
+    )
     rest -= Duration.toMillis(took)
     pause = Math.min(Math.max(2000, pause * 2), 30_000)
     if (candidates(seen).length > 0 || rest <= 0) return seen
@@ -247,7 +291,7 @@ const settle = Effect.fnUntraced(function*(
 ) {
   const [only, ...others] = seen.found
   if (only !== undefined && others.length === 0 && seen.unreadable.length === 0 && seen.complete) {
-    yield* Effect.logWarning(`${operation}: the reply was lost, and ${only.id} was found to be the deployment`)
+    yield* Effect.logWarning(`${operation}: ${summary(error)}; ${only.id} was found to be the deployment`)
     return yield* adopt(transport, only)
   }
   const { executorId, image, sentAt } = intent
@@ -273,13 +317,20 @@ export const adopt = (transport: Transport["Service"], listed: Deployment): Effe
 
 /** Chooses a machine here and not at the service, so that the machine is known when the reply is lost. */
 const choose = Effect.fnUntraced(
-  function*(transport: Transport["Service"], gpu: NonNullable<DeploymentRequest["gpu"]>) {
+  function*(
+    transport: Transport["Service"],
+    gpu: NonNullable<DeploymentRequest["gpu"]>,
+    isBusy: (executorId: string) => boolean
+  ) {
     const { items } = yield* listExecutors(transport, operation, {
       gpuType: gpu.type,
       minGpuCount: gpu.count,
       minGpuMemoryGb: gpu.minMemoryGb === 0 ? undefined : gpu.minMemoryGb
     })
-    const fitting = items.filter((executor) => fits(executor, gpu))
+    const all = items.filter((executor) => fits(executor, gpu))
+    // One that another deploy of this client is about to take is likely to be refused.
+    const idle = all.filter(({ id }) => !isBusy(id))
+    const fitting = idle.length === 0 ? all : idle
     const chosen = fitting[yield* Random.nextIntBetween(0, Math.max(1, fitting.length), { halfOpen: true })]
     if (chosen !== undefined) return chosen.id
     return yield* Effect.fail(
@@ -302,7 +353,7 @@ const fits = (executor: Executor, gpu: NonNullable<DeploymentRequest["gpu"]>): b
 /** Lets one effect at a time run for each key. Waiting for it is within the deadline: nothing was sent yet. */
 const keyedMutex = () => {
   const holders = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
-  return (key: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | TimeoutError, R> =>
+  const run = <A, E>(key: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | TimeoutError> =>
     Effect.suspend(() => {
       const holder = holders.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
       holder.users++
@@ -310,18 +361,19 @@ const keyedMutex = () => {
       const turn = Effect.flatMap(
         Deadline.left(Infinity),
         ({ millis, totalMillis }) =>
-          Effect.timeoutOrElse(holder.semaphore.take(1), {
+          Effect.timeoutOrElse(holder.semaphore.takeScoped(1), {
             duration: millis,
             orElse: () =>
               Effect.fail(new TimeoutError({ operation, phase: "connect", afterMillis: totalMillis, outcome: "none" }))
           })
       )
-      return Effect.acquireUseRelease(turn, () => effect, () => holder.semaphore.release(1)).pipe(
+      return Effect.scoped(Effect.andThen(turn, effect)).pipe(
         Effect.ensuring(Effect.sync(() => {
           if (--holder.users === 0) holders.delete(key)
         }))
       )
     })
+  return { run, isBusy: (key: string) => holders.has(key) }
 }
 
 /** A journal that cannot be written any more must not fail what was done: it is logged, and the next start looks. */
