@@ -244,7 +244,8 @@ export class BasilicaClient implements AsyncDisposable {
       scoped: async (config, { signal, ...deploy } = {}) => {
         const scope = Scope.makeUnsafe()
         const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
-        const stop = () => runner.finish(Scope.close(scope, Exit.void))
+        let stopping: Promise<void> | undefined
+        const stop = () => stopping ??= runner.finish(Scope.close(scope, Exit.void))
         let what = "a deploy that is under way"
         const forget = beforeProcessEnds(() => this.close(), () => what)
         const release = () => {
@@ -255,7 +256,8 @@ export class BasilicaClient implements AsyncDisposable {
         try {
           const deployment = await runner.run(scoped, { signal })
           what = `deployment ${deployment.id}`
-          return { ...deployment, [Symbol.asyncDispose]: () => stop().finally(release) }
+          // What was not stopped for certain is stopped again by the close, or at the end of the process.
+          return { ...deployment, [Symbol.asyncDispose]: () => stop().then(release) }
         } catch (error) {
           // A deploy that was cancelled is let finish, and what came of it is stopped here.
           await stop().finally(release)

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as FileSystem from "node:fs/promises"
 import * as Path from "node:path"
+import process from "node:process"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeployIntent, DeployJournal } from "../services/DeployJournal.ts"
 import * as FileLock from "./internal/FileLock.ts"
@@ -35,13 +36,13 @@ export interface FileJournalOptions {
  * ```
  */
 export const layer = (options: FileJournalOptions): Layer.Layer<DeployJournal, ConfigurationError> =>
-  Layer.effect(DeployJournal, make(Path.resolve(options.path)))
+  Layer.effect(DeployJournal, make(options.path))
 
 /** It is held for as long as the program runs, and nobody waits for it. */
 const lockTimes: FileLock.LockTimes = { heartbeat: 1000, stale: 30_000, dead: 3000, wait: 0 }
 
-const make = Effect.fnUntraced(function*(path: string) {
-  yield* attempt(path, () => FileSystem.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 }))
+const make = Effect.fnUntraced(function*(given: string) {
+  const path = yield* attempt(given, () => placeOf(given))
   yield* Effect.catchTags(FileLock.acquire(`${path}.lock`, lockTimes), {
     LockBusy: (busy) =>
       invalid(path, `is in use by ${FileLock.holderOf(busy)}; allowed: one program at a time for each file`),
@@ -81,8 +82,19 @@ const make = Effect.fnUntraced(function*(path: string) {
     await file.datasync()
   }
 
-  const change = (write: () => Promise<void>, apply: () => void) =>
-    oneByOne.withPermit(Effect.uninterruptible(Effect.tap(attempt(path, write), () => Effect.sync(apply))))
+  /** What is written into a file that was removed, or taken over by another program, is lost. */
+  const mustBeThere = async () => {
+    const [mine, there] = await Promise.all([file.stat(), FileSystem.stat(path)])
+    if (mine.ino !== there.ino || mine.dev !== there.dev) throw unfit("it was replaced while it was in use")
+  }
+
+  const change = (write: () => Promise<void>, apply: () => void) => {
+    const written = attempt(path, async () => {
+      await mustBeThere()
+      await write()
+    })
+    return oneByOne.withPermit(Effect.uninterruptible(Effect.tap(written, () => Effect.sync(apply))))
+  }
 
   return DeployJournal.of({
     put: (intent) => change(() => append(lineOfPut(intent)), () => intents.set(intent.key, intent)),
@@ -107,16 +119,44 @@ const encodeIntent = Schema.encodeSync(DeployIntent)
 const lineOfPut = (intent: DeployIntent): string => `${JSON.stringify({ put: encodeIntent(intent) })}\n`
 const lineOfRemove = (key: string): string => `${JSON.stringify({ remove: key })}\n`
 
+/** The file itself, of which there may be several names, with its directory made. */
+const placeOf = async (given: string): Promise<string> => {
+  const directory = Path.dirname(Path.resolve(given))
+  await FileSystem.mkdir(directory, { recursive: true, mode: 0o700 })
+  const path = Path.join(await FileSystem.realpath(directory), Path.basename(given))
+  return FileSystem.realpath(path).catch(ifMissing(path))
+}
+
+/** Reads the file, if it is one and this user's: what it says is stopped. Does not wait for a pipe. */
+const readOwn = async (path: string): Promise<string> => {
+  const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = FileSystem.constants
+  const handle = await FileSystem.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(ifMissing(undefined))
+  if (handle === undefined) return ""
+  try {
+    const status = await handle.stat()
+    if (!status.isFile()) throw unfit("it is no file")
+    const user = process.getuid?.()
+    if (user !== undefined && status.uid !== user) throw unfit("it belongs to another user")
+    return await handle.readFile("utf8")
+  } finally {
+    await handle.close()
+  }
+}
+
+const ifMissing = <A>(instead: A) => (cause: unknown): A => {
+  if (FileLock.codeOf(cause) === "ENOENT") return instead
+  throw cause
+}
+
+/** An error whose code is a clause. */
+const unfit = (code: string) => Object.assign(new Error(code), { code })
+
 /**
  * What is open in the file. A last line without its end was being written in a crash, and its call had not succeeded;
  * any other line that cannot be read may stand for a machine that runs, and is an error.
  */
 const read = Effect.fnUntraced(function*(path: string) {
-  const text = yield* attempt(path, () =>
-    FileSystem.readFile(path, "utf8").catch((cause: unknown) => {
-      if (FileLock.codeOf(cause) === "ENOENT") return ""
-      throw cause
-    }))
+  const text = yield* attempt(path, () => readOwn(path))
   const intents = new Map<string, DeployIntent>()
   for (const [index, line] of text.split("\n").slice(0, -1).entries()) {
     const entry = decodeLine(line)

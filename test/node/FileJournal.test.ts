@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type DeployIntent, DeployJournal } from "basilica-sdk"
 import { FileJournal } from "basilica-sdk/node"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as FileSystem from "node:fs"
 import { tmpdir } from "node:os"
@@ -146,7 +146,49 @@ describe("FileJournal", () => {
       FileSystem.mkdirSync(join(directory, "a"))
       const error = yield* Effect.flip(kept(join(directory, "a")))
       assert.deepInclude(error, { _tag: "ConfigurationError", outcome: "none" })
-      assert.include(error.message, "EISDIR")
+      assert.include(error.message, "it is no file")
+    }))
+
+  it.effect("waits for no pipe, and trusts no file of another user", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporary
+      const pipe = join(directory, "pipe")
+      execFileSync("mkfifo", [pipe])
+      assert.include((yield* Effect.flip(kept(pipe))).message, "it is no file")
+      if (process.getuid?.() !== 0) return
+      const planted = join(directory, "planted")
+      FileSystem.writeFileSync(planted, "")
+      FileSystem.chownSync(planted, 65_534, 65_534)
+      assert.include((yield* Effect.flip(kept(planted))).message, "it belongs to another user")
+    }), 10_000)
+
+  it.effect("takes no more where its file is gone or was replaced", () =>
+    Effect.gen(function*() {
+      const file = yield* path
+      yield* using(file)(Effect.fnUntraced(function*(journal) {
+        yield* journal.put(intent("a"))
+        FileSystem.unlinkSync(file)
+        assert.include((yield* Effect.flip(journal.put(intent("b")))).message, "ENOENT")
+        FileSystem.writeFileSync(file, "")
+        assert.include((yield* Effect.flip(journal.put(intent("b")))).message, "it was replaced while it was in use")
+        assert.strictEqual(FileSystem.readFileSync(file, "utf8"), "")
+      }))
+    }))
+
+  it.effect("is the same by each of its names", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporary
+      const [file, link, folder] = ["deploys.journal", "link.journal", "folder"].map((name) => join(directory, name))
+      if (file === undefined || link === undefined || folder === undefined) return
+      yield* using(file)((journal) => journal.put(intent("a")))
+      FileSystem.symlinkSync(file, link)
+      FileSystem.symlinkSync(directory, folder)
+      yield* using(link)(Effect.fnUntraced(function*(journal) {
+        yield* journal.put(intent("b"))
+        assert.include((yield* Effect.flip(kept(join(folder, "deploys.journal")))).message, "is in use by")
+      }))
+      assert.isTrue(FileSystem.lstatSync(link).isSymbolicLink())
+      assert.deepStrictEqual(yield* kept(file), [intent("a"), intent("b")])
     }))
 
   it.live(`loses nothing in ${size(10, 200)} kills at any moment`, () =>

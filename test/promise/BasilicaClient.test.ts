@@ -255,6 +255,35 @@ describe("BasilicaClient.deployments.scoped", () => {
     assert.deepInclude(error, { _tag: "NetworkError", outcome: "unknown" })
   })
 
+  it("rejects each end of its block with what the first came to, and is stopped again by the close", async () => {
+    let fails = true
+    const { basilica, server } = await start((response, { method }) => {
+      if (method === "POST") return json(response, 200, started)
+      if (method === "DELETE") return bare(response, fails ? 401 : 204)
+      return noRentals(response)
+    })
+    const job = await basilica.deployments.scoped(config)
+    const [first, second] = [job, job].map(async (one) => one[Symbol.asyncDispose]())
+    if (first === undefined || second === undefined) return
+    assert.deepInclude(await rejection(first), { _tag: "StopUnconfirmed", id: rentalId })
+    assert.strictEqual(await rejection(second), await rejection(first))
+    fails = false
+    await basilica.close()
+    assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE", "DELETE"])
+  })
+
+  it("rejects the close where nobody knows what came of a deploy that was cancelled", async () => {
+    const controller = new AbortController()
+    const { server } = await start((response, { method }) => {
+      if (method === "GET") return noRentals(response)
+      controller.abort()
+      return bare(response, 500)
+    })
+    const basilica = new BasilicaClient({ baseUrl: server.url, token: "t", deployTimeout: 900 })
+    await rejection(basilica.deployments.deploy(config, { signal: controller.signal }))
+    assert.deepInclude(await rejection(basilica.close()), { _tag: "DeployOutcomeUnknown" })
+  })
+
   it("rejects the close with each stop that is not certain", async () => {
     let created = 0
     const { server } = await start((response, { method }) => {
