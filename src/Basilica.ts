@@ -9,6 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { Auth } from "./services/Auth.ts"
+import { optionsReader } from "./services/ClientOptions.ts"
 import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
 import type { DeploymentsOptions } from "./services/Deployments.ts"
 import { layerServices, type Services } from "./services/Services.ts"
@@ -39,10 +40,25 @@ export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
 export const layerHttpClient = (
   options: BasilicaOptions = {}
 ): Layer.Layer<Services, ConfigurationError, HttpClient.HttpClient> =>
-  layerServices(options).pipe(
-    Layer.provideMerge(Transport.layer(options)),
-    Layer.provideMerge(layerAuth(options))
-  )
+  Layer.unwrap(Effect.as(
+    readOptions(options),
+    layerServices(options).pipe(
+      Layer.provideMerge(Transport.layer(options)),
+      Layer.provideMerge(layerAuth(options))
+    )
+  ))
+
+const readOptions = optionsReader("Basilica", [
+  "baseUrl",
+  "token",
+  "refreshToken",
+  "signIn",
+  "auth",
+  "timeout",
+  "deployTimeout",
+  "retry",
+  "maxBodyBytes"
+])
 
 const layerAuth = (
   { auth = Auth.layerNone, refreshToken, signIn, token }: BasilicaOptions

@@ -1,6 +1,7 @@
 import * as Face from "basilica-sdk"
+import * as Promise from "basilica-sdk/promise"
 import { inspect } from "node:util"
-import { assert, describe, it } from "vitest"
+import { assert, describe, expectTypeOf, it } from "vitest"
 
 /** One of each error, and what a person must find in its message. */
 const operation = "Deployments.deploy"
@@ -179,6 +180,18 @@ describe("errors", () => {
       "was refused (409) without a word. Choose another"
     )
   })
+})
+
+it("an error of this package is told from any other, and its type is the union of all", () => {
+  for (const [error] of errors) {
+    assert.isTrue(Face.isBasilicaError(error), error._tag)
+    assert.isTrue(Promise.isBasilicaError(error), error._tag)
+  }
+  for (const other of [undefined, null, "NotFound", { _tag: "NotFound" }, new Error("of somebody else")]) {
+    assert.isFalse(Face.isBasilicaError(other))
+  }
+  type Thrown = { [Name in keyof typeof Face]: (typeof Face)[Name] extends new(fields: never) => infer E ? E : never }
+  expectTypeOf<Face.BasilicaError>().toEqualTypeOf<Extract<Thrown[keyof Thrown], Error>>()
 })
 
 describe("an error is told by instanceof", () => {
