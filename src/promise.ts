@@ -55,11 +55,11 @@ export interface BasilicaClientOptions {
    */
   readonly token?: string | undefined
   /**
-   * Renews the access token, before it expires and when the service refuses it. Good for one use, so give it to one
-   * program, once. Default: `BASILICA_REFRESH_TOKEN`, if the token is that of the environment too.
+   * Renews the access token, before it expires and when the service refuses it. A refresh token works once: do not
+   * share it between programs. Default: `BASILICA_REFRESH_TOKEN`, if the token is that of the environment too.
    */
   readonly refreshToken?: string | undefined
-  /** Where and as what a person signed in, if not at Basilica's own. */
+  /** The sign-in service and client that issued the token. Default: Basilica's. */
   readonly signIn?: SignInOptions | undefined
   /**
    * The file that keeps a sign-in: `true` for that of the official command line, or a path. Needs Node, Bun or Deno.
