@@ -158,7 +158,8 @@ export interface ExecutorsClient {
 /** What runs on the machines, and is billed while it does. */
 export interface DeploymentsClient {
   /**
-   * Deploys a container. The request is sent once, whatever happens; the promise resolves when the container runs.
+   * Deploys a container. The request is sent once, and again only after a 401, with a fresh token: then nothing was done. The
+   * promise resolves when the container runs.
    *
    * Rejects with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running
    * though no good reply came. If it is cancelled, what comes back is stopped; `close()` waits for that.
@@ -167,8 +168,11 @@ export interface DeploymentsClient {
   /**
    * Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end, and
    * `close()` stops what is still held, and so does a process that has nothing more to do, or gets a SIGINT, SIGTERM or
-   * SIGHUP. (After `process.exit` or an error that nobody catches it runs on, and that is logged.) Rejects there with
-   * `StopUnconfirmed` where nothing proves that it worked, also because the token does not allow it any more.
+   * SIGHUP. (After `process.exit` or an error that nobody catches it runs on, and that is logged.) `await using` needs
+   * Node 24, or `tsx` or `tsc`.
+   *
+   * The disposal, or `close()`, rejects with `StopUnconfirmed` where nothing proves that it worked, also because the token
+   * does not allow it any more.
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
   /**
@@ -211,9 +215,12 @@ export interface ApiKeysClient {
 }
 
 /**
- * A client of Basilica. Make one for your program and close it at the end, or declare it with `await using`.
+ * A client of Basilica. Make one for your program and close it at the end, or declare it with `await using`, which needs
+ * Node 24, or `tsx` or `tsc`.
  *
- * Every rejection is one of the error classes of this module, to be told apart with `instanceof` or by `_tag`.
+ * A call that fails rejects with one of the error classes of this module, to be told apart with `instanceof` or by `_tag`.
+ * One that its signal cancels rejects with the signal's reason: of `AbortSignal.timeout` a `DOMException` whose name is
+ * `TimeoutError`, which is not the class of this module.
  */
 export class BasilicaClient implements AsyncDisposable {
   /** The machines that can be rented. */
