@@ -4,7 +4,8 @@
 //   GET    /jobs/{id}/logs   streams its log as it is written
 //   DELETE /jobs/{id}        stops it
 //
-//   npx node --conditions=basilica-sdk-source examples/server.ts
+//   npx node --conditions=basilica-sdk-source examples/server.ts   in the repository
+//   node examples/server.ts   in a copy of this folder, beside an installed basilica-sdk
 //
 // It starts the server, uses it once from the outside, and ends.
 import { BasilicaClient, type BasilicaClientOptions, isBasilicaError } from "basilica-sdk/promise"
