@@ -75,7 +75,7 @@ const layerAuth = (
 /**
  * Every service, over the transport that fits the runtime.
  *
- * Fails with `ConfigurationError` where the base URL or the token cannot be used.
+ * Fails with `ConfigurationError` where the base URL or the token cannot be used, or an option has another name.
  */
 export const layer = (options: BasilicaOptions = {}): Layer.Layer<Services, ConfigurationError> =>
   Layer.provide(layerHttpClient(options), DefaultHttpClient.layer)

@@ -40,7 +40,7 @@ describe("the options of Basilica.layer", () => {
       "baseURL is not an option here; look at its spelling: did you mean baseUrl?"
     ],
     [{ tokn: "t" }, "tokn is not an option here; look at its spelling: did you mean token?"],
-    ["http://127.0.0.1:1", "options is text; allowed: object"]
+    ["http://127.0.0.1:1", "options has the type string; allowed: object"]
   ]
   it.effect.each(cases)("are refused where they are %j", ([options, words]) =>
     Effect.gen(function*() {

@@ -79,7 +79,7 @@ describe("BasilicaClient", () => {
     await using basilica = new BasilicaClient("http://127.0.0.1:1" as never)
     const error = await rejection(basilica.health())
     assert.instanceOf(error, ConfigurationError)
-    assert.strictEqual(error.message, "BasilicaClient: options is text; allowed: object. Nothing was sent.")
+    assert.strictEqual(error.message, "BasilicaClient: options has the type string; allowed: object. Nothing was sent.")
   })
 
   it("refuses a token that is no text", async () => {

@@ -66,14 +66,8 @@ const wording = (message: string, path: ReadonlyArray<PropertyKey>, input: unkno
   const expected = /^Expected (.*?)(?: \| undefined)?$/s.exec(message)?.[1]
   if (expected === undefined) return message
   const value = path.reduce<unknown>((part, key) => Object(part)[key], input)
-  const given = typeof value === "string"
-    ? "is text"
-    : Array.isArray(value)
-    ? "is an array"
-    : value === null
-    ? "is null"
-    : `has the type ${typeof value}`
-  return `${expected.startsWith("\"") ? "is not right" : given}; allowed: ${expected}`
+  const type = Array.isArray(value) ? "array" : value === null ? "null" : typeof value
+  return `${expected.startsWith("\"") ? "is not right" : `has the type ${type}`}; allowed: ${expected}`
 }
 
 const namesOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
