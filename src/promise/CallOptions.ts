@@ -21,12 +21,17 @@ export const signalOf = (options: CallOptions = {}): AbortSignal | undefined | C
   })
 }
 
-/** Has a signal refused that stands in the place of an argument: a method that takes it apart would not see it. */
+/**
+ * Has a signal refused that stands in the place of an argument, and `null` for options: a method that takes its options
+ * apart would not see it. Such options have a default, so that they do not count in the `length` of the method.
+ */
 export const refusingSignals = <Client extends object>(client: Client): Client =>
   Object.fromEntries(
     Object.entries(client).map(([name, call]) => [
       name,
       (...args: ReadonlyArray<unknown>) =>
-        call(...args.map((one) => one === null || isSignal(one) ? { signal: "misplaced" } : one))
+        call(...args.map((one, index) =>
+          isSignal(one) || (one === null && index >= call.length) ? { signal: "misplaced" } : one
+        ))
     ])
   ) as Client

@@ -59,6 +59,11 @@ describe.each(Object.entries(wrong))("%s in the place of the options", (_, make)
   })
 })
 
+it("null for a config is said to be that", async () => {
+  const error = await basilica.deployments.deploy(null as never).catch((reason: unknown) => reason)
+  assert.match(String(error), /config has the type null; allowed: object/)
+})
+
 describe("a call that fails", () => {
   it("names in its stack the line of the program that made it", async () => {
     const callers = {
