@@ -1,6 +1,7 @@
 // Plain TypeScript: promises, `for await`, errors by class or by `_tag`, and cancellation by AbortSignal.
 //
-//   npx node --conditions=basilica-sdk-source examples/plain.ts
+//   npx node --conditions=basilica-sdk-source examples/plain.ts   in the repository
+//   node examples/plain.ts   in a copy of this folder, beside an installed basilica-sdk
 import { BasilicaClient, ConfigurationError, DeployOutcomeUnknown, NotFound, PortMapping } from "basilica-sdk/promise"
 import assert from "node:assert/strict"
 import process from "node:process"

@@ -1,6 +1,7 @@
 // The main job, from end to end: find a machine, run a program on it, follow its log, stop it.
 //
-//   npm start
+//   npm start   in the repository
+//   node examples/quickstart.ts   in a copy of this folder, beside an installed basilica-sdk
 //
 // Without an account it runs against a Basilica that it starts on this machine. With BASILICA_API_TOKEN set it uses the
 // one at BASILICA_API_URL, by default the real service, and rents a machine there, which costs money until it is stopped:
@@ -120,9 +121,11 @@ async function processes(): Promise<string> {
 }
 
 function smallest(executors: ReadonlyArray<Executor>): Executor | undefined {
+  const isSmaller = (one: Executor, other: Executor) =>
+    one.gpus.length < other.gpus.length || (one.gpus.length === other.gpus.length && one.cpu.cores < other.cpu.cores)
   return executors
     .filter((executor) => executor.gpus.length > 0)
-    .toSorted((left, right) => left.gpus.length - right.gpus.length || left.cpu.cores - right.cpu.cores)[0]
+    .reduce<Executor | undefined>((best, one) => best === undefined || isSmaller(one, best) ? one : best, undefined)
 }
 
 function describe({ cpu, gpus, id, location }: Executor): string {

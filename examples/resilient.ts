@@ -1,7 +1,8 @@
 // Effect's own rate limiter and circuit breaker around the transport: at most 10 requests a second leave, and once the
 // service has failed five times in a row, nothing is sent for 5 seconds.
 //
-//   npx node --conditions=basilica-sdk-source examples/resilient.ts
+//   npx node --conditions=basilica-sdk-source examples/resilient.ts   in the repository
+//   node examples/resilient.ts   in a copy of this folder, beside an installed basilica-sdk
 //
 // It asks a Basilica in memory that is down, and looks at what was sent. No account is needed, and nothing leaves.
 import { Basilica, Deployments, Health } from "basilica-sdk"

@@ -4,10 +4,11 @@
 //   GET    /jobs/{id}/logs   streams its log as it is written
 //   DELETE /jobs/{id}        stops it
 //
-//   npx node --conditions=basilica-sdk-source examples/server.ts
+//   npx node --conditions=basilica-sdk-source examples/server.ts   in the repository
+//   node examples/server.ts   in a copy of this folder, beside an installed basilica-sdk
 //
 // It starts the server, uses it once from the outside, and ends.
-import { BasilicaClient, type BasilicaClientOptions } from "basilica-sdk/promise"
+import { BasilicaClient, type BasilicaClientOptions, isBasilicaError } from "basilica-sdk/promise"
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
@@ -53,7 +54,7 @@ const makeHandler = (options: BasilicaClientOptions) => {
 
   const answerError = (error: unknown, response: ServerResponse): void => {
     if (response.destroyed) return console.log("server: the browser went away, and its log with it")
-    const tag = error instanceof Error && "_tag" in error ? String(error._tag) : "Error"
+    const tag = isBasilicaError(error) ? error._tag : "Error"
     const status = tag === "ConfigurationError" ? 400 : tag === "NotFound" ? 404 : 502
     if (response.headersSent) response.destroy()
     else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error: tag }))

@@ -1,7 +1,8 @@
 // Signing a person in with a code, as a program on a machine without a browser does; then working with the token file,
 // and signing out.
 //
-//   npx node --conditions=basilica-sdk-source examples/signin.ts
+//   npx node --conditions=basilica-sdk-source examples/signin.ts   in the repository
+//   node examples/signin.ts   in a copy of this folder, beside an installed basilica-sdk
 //
 // It uses a Basilica on this machine, which plays the sign-in service too, and plays the person itself.
 import { NodeRuntime, NodeServices } from "@effect/platform-node"

@@ -1,6 +1,7 @@
 // An Effect program: a training job in a scope, its log as a stream, its errors in the types.
 //
-//   npx node --conditions=basilica-sdk-source examples/training.ts
+//   npx node --conditions=basilica-sdk-source examples/training.ts   in the repository
+//   node examples/training.ts   in a copy of this folder, beside an installed basilica-sdk
 import { NodeRuntime } from "@effect/platform-node"
 import { Deployments, Executors, type LogEntry } from "basilica-sdk"
 import { Array, Console, Data, Effect, Option, Order, Stream } from "effect"

@@ -9,6 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { Auth } from "./services/Auth.ts"
+import { optionsReader } from "./services/ClientOptions.ts"
 import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
 import type { DeploymentsOptions } from "./services/Deployments.ts"
 import { layerServices, type Services } from "./services/Services.ts"
@@ -22,11 +23,11 @@ export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
   /** An API key (`basilica_...`) or an access token. Default: that of `auth`. */
   readonly token?: string | Redacted.Redacted | undefined
   /**
-   * Renews the access token given as `token`, before it expires and when the service refuses it. Good for one use, so give
-   * it to one program, once. An API key needs none.
+   * Renews the access token given as `token`, before it expires and when the service refuses it. A
+   * refresh token works once: do not share it between programs. An API key needs none.
    */
   readonly refreshToken?: string | Redacted.Redacted | undefined
-  /** Where and as what `token` was signed in, if not at Basilica's own. */
+  /** The sign-in service and client that issued the token. Default: Basilica's. */
   readonly signIn?: SignInOptions | undefined
   /**
    * Where tokens come from if not from `token`: a layer of `Auth`, such as `Auth.layerFile`, or one of your own. Default:
@@ -39,10 +40,25 @@ export interface BasilicaOptions extends TransportOptions, DeploymentsOptions {
 export const layerHttpClient = (
   options: BasilicaOptions = {}
 ): Layer.Layer<Services, ConfigurationError, HttpClient.HttpClient> =>
-  layerServices(options).pipe(
-    Layer.provideMerge(Transport.layer(options)),
-    Layer.provideMerge(layerAuth(options))
-  )
+  Layer.unwrap(Effect.as(
+    readOptions(options),
+    layerServices(options).pipe(
+      Layer.provideMerge(Transport.layer(options)),
+      Layer.provideMerge(layerAuth(options))
+    )
+  ))
+
+const readOptions = optionsReader("Basilica", [
+  "baseUrl",
+  "token",
+  "refreshToken",
+  "signIn",
+  "auth",
+  "timeout",
+  "deployTimeout",
+  "retry",
+  "maxBodyBytes"
+])
 
 const layerAuth = (
   { auth = Auth.layerNone, refreshToken, signIn, token }: BasilicaOptions
@@ -59,14 +75,15 @@ const layerAuth = (
 /**
  * Every service, over the transport that fits the runtime.
  *
- * Fails with `ConfigurationError` where the base URL or the token cannot be used.
+ * Fails with `ConfigurationError` where the base URL or the token cannot be used, or an option has another name.
  */
 export const layer = (options: BasilicaOptions = {}): Layer.Layer<Services, ConfigurationError> =>
   Layer.provide(layerHttpClient(options), DefaultHttpClient.layer)
 
 /**
  * Every service, set up by the environment: `BASILICA_API_URL`, `BASILICA_API_TOKEN`, and `BASILICA_REFRESH_TOKEN` where the
- * token is to be renewed.
+ * token is to be renewed. It is built once in a program, as every layer is that is one value: for a second account use
+ * `layer({ token })`, or `Layer.fresh`.
  */
 export const layerConfig: Layer.Layer<Services, ConfigurationError | Config.ConfigError> = layerServices().pipe(
   Layer.provideMerge(Transport.layerConfig),

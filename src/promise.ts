@@ -2,20 +2,19 @@
 /**
  * Basilica for plain TypeScript: promises, and `for await` over logs.
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Basilica from "./Basilica.ts"
 import { ConfigurationError } from "./errors/ConfigurationError.ts"
-import type { CallOptions } from "./promise/CallOptions.ts"
+import { type CallOptions, refusingSignals } from "./promise/CallOptions.ts"
 import * as Files from "./promise/Files.ts"
 import { beforeProcessEnds } from "./promise/processEnd.ts"
 import { Runner } from "./promise/Runner.ts"
@@ -35,6 +34,7 @@ import type { Reconciled } from "./schema/Reconciled.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { ApiKeys } from "./services/ApiKeys.ts"
 import { Auth } from "./services/Auth.ts"
+import { baseUrlOfEnvironment, optionsReader } from "./services/ClientOptions.ts"
 import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
 import { DeployJournal } from "./services/DeployJournal.ts"
 import { Deployments } from "./services/Deployments.ts"
@@ -42,8 +42,8 @@ import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
 import { TokenStore } from "./services/TokenStore.ts"
 
-/** A length of time: milliseconds, or a text such as `"30 seconds"`. */
-export type Duration = number | `${number} ${"millis" | "seconds" | "minutes" | "hours"}`
+/** A length of time: milliseconds, or a text such as `"30 seconds"` or `"1 minute"`. */
+export type Duration = number | `${number} ${"milli" | "second" | "minute" | "hour" | "day" | "week"}${"" | "s"}`
 
 /** Options of {@link BasilicaClient}. */
 export interface BasilicaClientOptions {
@@ -55,11 +55,11 @@ export interface BasilicaClientOptions {
    */
   readonly token?: string | undefined
   /**
-   * Renews the access token, before it expires and when the service refuses it. Good for one use, so give it to one
-   * program, once. Default: `BASILICA_REFRESH_TOKEN`, if the token is that of the environment too.
+   * Renews the access token, before it expires and when the service refuses it. A refresh token works once: do not
+   * share it between programs. Default: `BASILICA_REFRESH_TOKEN`, if the token is that of the environment too.
    */
   readonly refreshToken?: string | undefined
-  /** Where and as what a person signed in, if not at Basilica's own. */
+  /** The sign-in service and client that issued the token. Default: Basilica's. */
   readonly signIn?: SignInOptions | undefined
   /**
    * The file that keeps a sign-in: `true` for that of the official command line, or a path. Needs Node, Bun or Deno.
@@ -158,7 +158,8 @@ export interface ExecutorsClient {
 /** What runs on the machines, and is billed while it does. */
 export interface DeploymentsClient {
   /**
-   * Deploys a container. The request is sent once, whatever happens; the promise resolves when the container runs.
+   * Deploys a container. The request is sent once, and again only after a 401, with a fresh token: then nothing was done. The
+   * promise resolves when the container runs.
    *
    * Rejects with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running
    * though no good reply came. If it is cancelled, what comes back is stopped; `close()` waits for that.
@@ -167,8 +168,11 @@ export interface DeploymentsClient {
   /**
    * Deploys for a block: `await using job = await basilica.deployments.scoped(config)` stops it at the block's end, and
    * `close()` stops what is still held, and so does a process that has nothing more to do, or gets a SIGINT, SIGTERM or
-   * SIGHUP. (After `process.exit` or an error that nobody catches it runs on, and that is logged.) Rejects there with
-   * `StopUnconfirmed` where nothing proves that it worked, also because the token does not allow it any more.
+   * SIGHUP. (After `process.exit` or an error that nobody catches it runs on, and that is logged.) `await using` needs
+   * Node 24, or `tsx` or `tsc`.
+   *
+   * The disposal, or `close()`, rejects with `StopUnconfirmed` where nothing proves that it worked, also because the token
+   * does not allow it any more.
    */
   scoped(config: DeploymentConfig, options?: DeployOptions): Promise<ScopedDeployment>
   /**
@@ -211,9 +215,12 @@ export interface ApiKeysClient {
 }
 
 /**
- * A client of Basilica. Make one for your program and close it at the end, or declare it with `await using`.
+ * A client of Basilica. Make one for your program and close it at the end, or declare it with `await using`, which needs
+ * Node 24, or `tsx` or `tsc`.
  *
- * Every rejection is one of the error classes of this module, to be told apart with `instanceof` or by `_tag`.
+ * A call that fails rejects with one of the error classes of this module, to be told apart with `instanceof` or by `_tag`.
+ * One that its signal cancels rejects with the signal's reason: of `AbortSignal.timeout` a `DOMException` whose name is
+ * `TimeoutError`, which is not the class of this module.
  */
 export class BasilicaClient implements AsyncDisposable {
   /** The machines that can be rented. */
@@ -233,12 +240,12 @@ export class BasilicaClient implements AsyncDisposable {
     this.#runner = runner
     this.#signIn = options.signIn
     this.#signInLayer = Layer.merge(store, DefaultHttpClient.layer)
-    this.executors = {
+    this.executors = refusingSignals({
       listAvailable: (filters, call) =>
         runner.run(Executors.use((executors) => executors.listAvailable(filters)), call),
       get: (id, call) => runner.run(Executors.use((executors) => executors.get(id)), call)
-    }
-    this.deployments = {
+    })
+    this.deployments = refusingSignals({
       deploy: (config, { signal, ...deploy } = {}) =>
         runner.run(Deployments.use((deployments) => deployments.deploy(config, deploy)), { signal }),
       scoped: async (config, { signal, ...deploy } = {}) => {
@@ -276,7 +283,7 @@ export class BasilicaClient implements AsyncDisposable {
         runner.iterate(Deployments.useSync((deployments) => deployments.logs(id, log)), { signal }),
       watch: (id, { signal, ...watch } = {}) =>
         runner.iterate(Deployments.useSync((deployments) => deployments.watch(id, watch)), { signal })
-    }
+    })
     this.apiKeys = {
       create: async (name, call) => {
         const { token, ...key } = await runner.run(ApiKeys.use((apiKeys) => apiKeys.create(name)), call)
@@ -337,33 +344,17 @@ export class BasilicaClient implements AsyncDisposable {
 
 /** What is not said in the options is taken from the environment, as it is now. */
 const layerFrom = (
-  {
-    baseUrl,
-    deployTimeout,
-    journalFile,
-    refreshToken,
-    signIn = {},
-    timeout,
-    token,
-    tokenFile,
-    ...unknown
-  }: BasilicaClientOptions,
+  options: BasilicaClientOptions,
   store: Layer.Layer<TokenStore, ConfigurationError>
 ): Layer.Layer<Basilica.Services, ConfigurationError> =>
   Layer.unwrap(Effect.gen(function*() {
-    // A journal that is not kept, because its option was misspelt, would be missed when it is too late.
-    const [misspelt] = Object.keys(unknown)
-    if (misspelt !== undefined) {
-      // What is no name may be a secret that stands in the wrong place.
-      const field = /^[\w$]{1,48}$/.test(misspelt) ? misspelt : "options[...]"
-      return yield* invalid(field, "is not an option of the client; look at its spelling")
-    }
-    const fromEnv = yield* Config.option(Config.String("BASILICA_API_URL"))
+    yield* readOptions(options)
+    const { baseUrl, deployTimeout, journalFile, refreshToken, timeout, token, tokenFile } = options
     const auth = tokenFile === undefined || tokenFile === false
       ? Auth.layerConfig
       : Layer.provide(Auth.layerConfigOrFile, store)
     const services = Basilica.layer({
-      baseUrl: baseUrl ?? Option.getOrUndefined(fromEnv),
+      baseUrl: baseUrl ?? (yield* baseUrlOfEnvironment),
       deployTimeout,
       refreshToken,
       timeout,
@@ -375,8 +366,19 @@ const layerFrom = (
     Layer.catchTag("ConfigError", unreadable),
     // What a program prints is its own.
     Layer.provideMerge(Layer.succeed(Logger.LogToStderr, true)),
-    Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(signIn), ConfigProvider.fromEnv())))
+    Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(options.signIn), ConfigProvider.fromEnv())))
   )
+
+const readOptions = optionsReader("BasilicaClient", [
+  "baseUrl",
+  "token",
+  "refreshToken",
+  "signIn",
+  "tokenFile",
+  "journalFile",
+  "timeout",
+  "deployTimeout"
+])
 
 const tokenStore = (file: unknown): Layer.Layer<TokenStore, ConfigurationError> => {
   if (file === true) return Files.tokenFile(undefined)
@@ -397,7 +399,7 @@ const invalid = (field: string, problem: string): Effect.Effect<never, Configura
   Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems: [{ field, problem }] }))
 
 /** The sign-in service of the options, before that of the environment. */
-const fromOptions = ({ audience, clientId, domain }: SignInOptions): ConfigProvider.ConfigProvider => {
+const fromOptions = ({ audience, clientId, domain }: SignInOptions = {}): ConfigProvider.ConfigProvider => {
   const given = {
     BASILICA_AUTH0_DOMAIN: domain,
     BASILICA_AUTH0_CLIENT_ID: clientId,
@@ -416,6 +418,7 @@ const secret = (redacted: Redacted.Redacted): Secret =>
 export { ApiError } from "./errors/ApiError.ts"
 export { AuthenticationError, type AuthenticationProblem } from "./errors/AuthenticationError.ts"
 export { AuthorizationError } from "./errors/AuthorizationError.ts"
+export { type BasilicaError, isBasilicaError } from "./errors/BasilicaError.ts"
 export { ConfigurationError, type ConfigurationProblem } from "./errors/ConfigurationError.ts"
 export { Conflict } from "./errors/Conflict.ts"
 export { DeploymentError } from "./errors/DeploymentError.ts"
@@ -429,9 +432,15 @@ export { RateLimited } from "./errors/RateLimited.ts"
 export { StopUnconfirmed } from "./errors/StopUnconfirmed.ts"
 export { TimeoutError } from "./errors/TimeoutError.ts"
 export type { CallOptions } from "./promise/CallOptions.ts"
+export type { GpuRequirements } from "./schema/DeploymentConfig.ts"
+export type { CpuSpec, GpuSpec, Location, NetworkSpeed } from "./schema/Executor.ts"
+export type { InvalidItem } from "./schema/Listing.ts"
 export { LogCursor } from "./schema/LogCursor.ts"
 export { PortMapping } from "./schema/PortMapping.ts"
+export type { ResourceRequirements } from "./schema/ResourceRequirements.ts"
+export type { SshAccess } from "./schema/SshAccess.ts"
 export * as Timestamp from "./schema/Timestamp.ts"
+export type { VolumeMount } from "./schema/VolumeMount.ts"
 export type {
   ApiKey,
   DeployIntent,

@@ -33,6 +33,22 @@ describe("Basilica.layer", () => {
     }))
 })
 
+describe("the options of Basilica.layer", () => {
+  const cases: ReadonlyArray<readonly [unknown, string]> = [
+    [
+      { baseURL: "http://127.0.0.1:1", token: "t" },
+      "baseURL is not an option here; look at its spelling: did you mean baseUrl?"
+    ],
+    [{ tokn: "t" }, "tokn is not an option here; look at its spelling: did you mean token?"],
+    ["http://127.0.0.1:1", "options has the type string; allowed: object"]
+  ]
+  it.effect.each(cases)("are refused where they are %j", ([options, words]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.provide(list, Basilica.layer(options as never)))
+      assert.strictEqual(error.message, `Basilica: ${words}. Nothing was sent.`)
+    }))
+})
+
 describe("Basilica.layerConfig", () => {
   const fromEnv = (env: Record<string, string>) =>
     Layer.provide(Basilica.layerConfig, ConfigProvider.layer(ConfigProvider.fromEnv({ env })))

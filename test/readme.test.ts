@@ -4,7 +4,7 @@ import { BasilicaClient } from "basilica-sdk/promise"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { execFile } from "node:child_process"
-import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, posix, resolve } from "node:path"
 import process from "node:process"
@@ -90,6 +90,8 @@ const run = Effect.fnUntraced(function*(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "basilica-document-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
   )
+  mkdirSync(join(directory, ".ssh"))
+  writeFileSync(join(directory, ".ssh/id_ed25519.pub"), "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@host\n")
   return yield* Effect.callback<{ readonly stdout: string; readonly stderr: string }>((resume) => {
     const child = execFile(
       process.execPath,
@@ -100,6 +102,7 @@ const run = Effect.fnUntraced(function*(
           ...process.env,
           BASILICA_API_URL: url,
           BASILICA_API_TOKEN: Redacted.value(token),
+          HOME: directory,
           XDG_DATA_HOME: directory,
           ...env
         }
@@ -135,6 +138,7 @@ describe("the documents", () => {
     "errors.ts": /^$/,
     "errorsEffect.ts": /^it is stopped, or was never there\n$/,
     "gap.ts": /^one\ntwo\n$/,
+    "reach.ts": /^ssh -p \d+ \w+@127\.0\.0\.1\nhttp:\/\/127\.0\.0\.1:\d+\n$/,
     "reconcile.ts": /^rental-\S+ is written down until it is stopped\n$/,
     "reconcileEffect.ts": /^$/,
     "signin.ts": /^Enter the code \S+ at \S+\nSigned in; kept in the token file \S+\n\d machines are free\n$/

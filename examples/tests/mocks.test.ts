@@ -10,7 +10,8 @@ const train = Effect.fn("train")(function*(image: string, ports: ReadonlyArray<P
   const executors = yield* Executors
   const deployments = yield* Deployments
   const { items } = yield* executors.listAvailable({ minGpuCount: 1 })
-  const [largest] = items.toSorted((left, right) => right.cpu.memoryGb - left.cpu.memoryGb)
+  const memory = Math.max(...items.map(({ cpu }) => cpu.memoryGb))
+  const largest = items.find(({ cpu }) => cpu.memoryGb === memory)
   if (largest === undefined) {
     return yield* Effect.fail(new NotFound({ operation: "train", resource: "executor", id: "any" }))
   }

@@ -5,6 +5,7 @@ import type { Outcome } from "./Outcome.ts"
 
 /** The service, or a proxy before it, reported a failure that has no error of its own here. */
 export class ApiError extends TaggedError("ApiError")<{
+  /** The call that failed: `Deployments.deploy`. */
   readonly operation: string
   /** The HTTP status; 200 where the failure was reported inside a log stream. */
   readonly status: number
@@ -14,17 +15,19 @@ export class ApiError extends TaggedError("ApiError")<{
   readonly reason: string
   /** Whether sending the call again may help. Not the service's own flag, which is wrong at the edges. */
   readonly retryable: boolean
+  /** What is known of the work behind the call. */
   readonly outcome: Outcome
   /** How long the reply asked to wait, in milliseconds, where it did. */
   readonly retryAfterMillis?: number | undefined
+  /** The id that the service gave to the request, for a question to its makers. */
   readonly requestId?: string | undefined
-  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  /** For a failed log: where to resume, with `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
   override get message(): string {
-    const words = this.reason === "" ? "without a word." : `saying: ${sentence(this.reason)}`
+    const words = this.reason === "" ? "with no message." : `saying: ${sentence(this.reason)}`
     const code = this.code === undefined ? "" : ` ${this.code}`
-    const again = this.retryable ? "Try again later." : "Trying again as it is will not help."
+    const again = this.retryable ? "Try again later." : "Sending it again unchanged will not help."
     const next = this.outcome === "unknown" ? lookFirst : again
     return `${this.operation} failed: the service answered ${this.status}${code}, ${words} ${next}`
   }

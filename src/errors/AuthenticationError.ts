@@ -14,6 +14,7 @@ export type AuthenticationProblem = "missing" | "refused" | "signedOut" | "unrea
 
 /** There is no token, or the service does not accept it (401), or the sign-in behind it is over. */
 export class AuthenticationError extends TaggedError("AuthenticationError")<{
+  /** The call that failed: `Deployments.deploy`. */
   readonly operation: string
   /** Tells a sign-in that is over (`"signedOut"`) from the rest. */
   readonly kind: AuthenticationProblem
@@ -25,10 +26,12 @@ export class AuthenticationError extends TaggedError("AuthenticationError")<{
   readonly code?: string | undefined
   /** The deployment that was to be stopped. */
   readonly id?: string | undefined
+  /** The id that the service gave to the request, for a question to its makers. */
   readonly requestId?: string | undefined
-  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  /** For a failed log: where to resume, with `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
+  /** Nothing was done. */
   readonly outcome = "none"
   readonly retryable: boolean = this.kind === "unreachable"
 

@@ -14,6 +14,7 @@ export class ConfigurationError extends TaggedError("ConfigurationError")<{
   readonly operation: string
   readonly problems: ReadonlyArray<ConfigurationProblem>
 }> {
+  /** Nothing was done. */
   readonly outcome = "none"
   readonly retryable = false
 

@@ -6,6 +6,7 @@ import { TaggedError } from "./internal/TaggedError.ts"
  * a second time.
  */
 export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
+  /** The call that failed: `Deployments.deploy`. */
   readonly operation: string
   /** The machine that was asked for, or chosen by the SDK. */
   readonly executorId: string
@@ -17,6 +18,7 @@ export class DeployOutcomeUnknown extends TaggedError("DeployOutcomeUnknown")<{
   /** What made the outcome unknown. */
   readonly reason: string
 }> {
+  /** It may have been done: look first. */
   readonly outcome = "unknown"
   readonly retryable = false
 

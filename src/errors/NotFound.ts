@@ -3,13 +3,16 @@ import type { LogCursor } from "./LogCursor.ts"
 
 /** There is no such thing, or it belongs to somebody else (404). A deployment that was stopped is not found any more. */
 export class NotFound extends TaggedError("NotFound")<{
+  /** The call that failed: `Deployments.deploy`. */
   readonly operation: string
   readonly resource: "deployment" | "executor" | "API key"
   readonly id: string
+  /** The id that the service gave to the request, for a question to its makers. */
   readonly requestId?: string | undefined
-  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  /** For a failed log: where to resume, with `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
+  /** Nothing was done. */
   readonly outcome = "none"
   readonly retryable = false
 

@@ -3,13 +3,16 @@ import type { LogCursor } from "./LogCursor.ts"
 
 /** Too many requests (429), still so after the retries of an idempotent call. */
 export class RateLimited extends TaggedError("RateLimited")<{
+  /** The call that failed: `Deployments.deploy`. */
   readonly operation: string
   /** How long the service asked to wait, in milliseconds, where it did. */
   readonly retryAfterMillis?: number | undefined
+  /** The id that the service gave to the request, for a question to its makers. */
   readonly requestId?: string | undefined
-  /** Where a log that failed goes on: `logs(id, { from: error.cursor })`. */
+  /** For a failed log: where to resume, with `logs(id, { from: error.cursor })`. */
   readonly cursor?: LogCursor | undefined
 }> {
+  /** Nothing was done. */
   readonly outcome = "none"
   readonly retryable = true
 

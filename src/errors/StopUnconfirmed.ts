@@ -3,6 +3,7 @@ import { TaggedError } from "./internal/TaggedError.ts"
 
 /** A stop was sent and nothing proves that it worked: the machine may be running and billed. */
 export class StopUnconfirmed extends TaggedError("StopUnconfirmed")<{
+  /** The call that failed: `Deployments.deploy`. */
   readonly operation: string
   readonly id: string
   /** Why there is no proof. */
@@ -10,6 +11,7 @@ export class StopUnconfirmed extends TaggedError("StopUnconfirmed")<{
   /** The last status seen, where there was one. */
   readonly lastSeen?: { readonly _tag: string; readonly raw: string } | undefined
 }> {
+  /** It may have been done: look first. */
   readonly outcome = "unknown"
   readonly retryable = true
 

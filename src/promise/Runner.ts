@@ -11,9 +11,10 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { isBasilicaError } from "../errors/BasilicaError.ts"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { NetworkError } from "../errors/NetworkError.ts"
-import type { CallOptions } from "./CallOptions.ts"
+import { type CallOptions, signalOf } from "./CallOptions.ts"
 import { processIsEnding } from "./processEnd.ts"
 
 /** One who waits for the next element. */
@@ -42,10 +43,15 @@ export class Runner<R> {
   }
 
   /** Runs an effect. Rejects with the very error that it fails with. */
-  async run<A, E>(effect: Effect.Effect<A, E, R>, { signal }: CallOptions = {}): Promise<A> {
+  async run<A, E>(effect: Effect.Effect<A, E, R>, options?: CallOptions): Promise<A> {
+    const signal = signalOf(options)
+    if (signal instanceof ConfigurationError) return this.#reject(signal)
     if (signal?.aborted === true) return this.#reject(signal.reason)
     const exit = await exitOf(this.#fork(effect, signal))
-    return Exit.isSuccess(exit) ? exit.value : this.#reject(errorOf(exit.cause, signal))
+    if (Exit.isSuccess(exit)) return exit.value
+    const error = errorOf(exit.cause, signal)
+    if (error !== signal?.reason && isBasilicaError(error)) sayWhoCalled(error)
+    return this.#reject(error)
   }
 
   /** Runs what needs nothing of the runtime, and may still run while it closes. */
@@ -57,9 +63,12 @@ export class Runner<R> {
   /** Iterates a stream. Leaving the loop closes its connection, also while it waits for the next element. */
   iterate<A, E>(
     stream: Effect.Effect<Stream.Stream<A, E, R>, never, R>,
-    { signal }: CallOptions = {}
+    options?: CallOptions
   ): AsyncIterableIterator<A, undefined> {
-    return new Iteration(this.#host, stream, signal)
+    const signal = signalOf(options)
+    return signal instanceof ConfigurationError
+      ? new Iteration<A, E, R>(this.#host, Effect.die(signal), undefined)
+      : new Iteration(this.#host, stream, signal)
   }
 
   /**
@@ -93,7 +102,7 @@ export class Runner<R> {
   }
 
   #fork<A, E>(effect: Effect.Effect<A, E, R>, signal?: AbortSignal): Fiber.Fiber<A, E | ConfigurationError> {
-    if (this.#closed !== undefined) return Effect.runFork(Effect.fail(closed))
+    if (this.#closed !== undefined) return Effect.runFork(Effect.fail(closed()))
     const fiber = this.#runtime.runFork(effect, { signal })
     this.#running.add(fiber)
     fiber.addObserver(() => this.#running.delete(fiber))
@@ -159,7 +168,7 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
   }
 
   close(): Promise<void> {
-    return this.#finish({ error: closed })
+    return this.#finish({ error: closed() })
   }
 
   /** Nothing is held for an iterator that nobody iterates. */
@@ -167,7 +176,7 @@ class Iteration<A, E, R> implements AsyncIterableIterator<A, undefined> {
     const signal = this.#signal
     if (this.#fiber !== undefined || this.#ended) return
     if (signal?.aborted === true) return this.#end({ error: signal.reason })
-    if (this.#host.isClosed()) return this.#end({ error: closed })
+    if (this.#host.isClosed()) return this.#end({ error: closed() })
     this.#host.open.add(this)
     if (signal !== undefined) {
       this.#abort = () => void this.#finish({ error: signal.reason })
@@ -261,20 +270,37 @@ const none: ReadonlyArray<never> = []
 /** The very error of the effect; for an interruption, what caused it. */
 const errorOf = (cause: Cause.Cause<unknown>, signal: AbortSignal | undefined): unknown => {
   if (!Cause.hasInterruptsOnly(cause)) return Cause.squash(cause)
-  return signal?.aborted === true ? signal.reason : cutOff
+  return signal?.aborted === true ? signal.reason : cutOff()
 }
 
 const exitOf = <A, E>(fiber: Fiber.Fiber<A, E>): Promise<Exit.Exit<A, E>> =>
   new Promise((resolve) => fiber.addObserver(resolve))
 
-const cutOff = new NetworkError({
-  operation: "BasilicaClient",
-  phase: "headers",
-  reason: "the client was closed while the call was under way",
-  outcome: "unknown"
-})
+/** The frames of each error that was rejected, as they were when it was made: one may be rejected more than once. */
+const framesOf = new WeakMap<Error, string>()
 
-const closed = new ConfigurationError({
-  operation: "BasilicaClient",
-  problems: [{ field: "client", problem: "is closed; allowed: calls before close(), or a new client" }]
-})
+/** Puts the frames of whoever awaits the call in front of the error's own, which know nothing of the program. */
+const sayWhoCalled = (error: Error): void => {
+  const own = framesOf.get(error) ?? error.stack ?? ""
+  const holder: { stack?: string } = {}
+  Error.captureStackTrace?.(holder, Runner.prototype.run) // oxlint-disable-line typescript/unbound-method -- it is only named
+  const frames = holder.stack?.indexOf("\n    at ") ?? -1
+  const start = own.indexOf("\n    at ")
+  if (frames === -1 || start === -1) return
+  framesOf.set(error, own)
+  error.stack = own.slice(0, start) + holder.stack?.slice(frames) + own.slice(start)
+}
+
+const cutOff = () =>
+  new NetworkError({
+    operation: "BasilicaClient",
+    phase: "headers",
+    reason: "the client was closed while the call was under way",
+    outcome: "unknown"
+  })
+
+const closed = () =>
+  new ConfigurationError({
+    operation: "BasilicaClient",
+    problems: [{ field: "client", problem: "is closed; allowed: calls before close(), or a new client" }]
+  })

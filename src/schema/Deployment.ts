@@ -5,8 +5,8 @@ import type { SshAccess } from "./SshAccess.ts"
 import type { Timestamp } from "./Timestamp.ts"
 
 /**
- * A container that was deployed on a machine. The service tells different things at different calls: what a call does
- * not tell is `undefined`.
+ * A container that was deployed on a machine. Each call returns a different part; the rest is `undefined`, and `gpus` and
+ * `location` are empty.
  */
 export interface Deployment {
   /** As the service names it: `rental-` and a UUID. */
@@ -20,13 +20,19 @@ export interface Deployment {
   readonly ssh: SshAccess | undefined
   /** Whether there is SSH access at all. */
   readonly hasSsh: boolean
-  /** The ports as they were really mapped; told by deploy alone. */
+  /** The ports as they were really mapped, that of SSH among them; told by deploy alone. */
   readonly ports: ReadonlyArray<PortMapping> | undefined
+  /** Told by deploy and list. */
   readonly containerId: string | undefined
+  /** Told by deploy. */
   readonly containerName: string | undefined
+  /** Told by get and list. */
   readonly createdAt: Timestamp | undefined
+  /** Told by get and list. */
   readonly gpus: ReadonlyArray<GpuSpec>
+  /** Told by get and list. */
   readonly cpu: CpuSpec | undefined
+  /** Told by get and list. */
   readonly location: Location
   /** `true` where the reply of the deploy was lost, and the deployment was found by looking. */
   readonly reconciled?: boolean

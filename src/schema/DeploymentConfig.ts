@@ -25,13 +25,19 @@ export interface DeploymentConfig {
    * `ssh-rsa`) and refuses ECDSA and security keys. May be left out with `noSsh`.
    */
   readonly sshKey?: string | undefined
+  /** What the container may use. Default: 1 core, 1 GB of memory, 10 GB of storage. */
   readonly resources?: ResourceRequirements | undefined
   /**
    * Variables for the container. The service puts the values into a shell line without quotes: spaces split them, and
    * other characters of a shell act. A warning is logged for such values.
    */
   readonly environment?: { readonly [name: string]: string } | undefined
+  /**
+   * Ports of the container that the machine opens: `[PortMapping.tcp(8080)]`. Default: none but SSH. Which ports of the
+   * machine they have is in `ports` of the deployment that `deploy` gives.
+   */
   readonly ports?: ReadonlyArray<PortMapping> | undefined
+  /** Directories of the machine that the container sees: `[{ hostPath: "/data", containerPath: "/data" }]`. Default: none. */
   readonly volumes?: ReadonlyArray<VolumeMount> | undefined
   /** Replaces the image's command. Default: the image's own. Spaces act as in `environment`. */
   readonly command?: ReadonlyArray<string> | undefined

@@ -22,6 +22,13 @@ const EnvironmentName = must(
   "has a name that is not one of a variable; allowed: names of letters, digits and _ that do not begin with a digit"
 )
 
+/** What is said where a thing is of another kind, or missing. */
+const like = (example: string) => ({ identifier: example })
+const missing = (allowed: string) => ({ messageMissingKey: `is missing; allowed: ${allowed}` })
+
+const aPort = "PortMapping.tcp(8080)"
+const aVolume = "{ hostPath: \"/data\", containerPath: \"/data\" }"
+
 const Port = Schema.Struct({
   containerPort: Schema.Finite.check(Schema.makeFilter((port) =>
     port === 22
@@ -29,23 +36,23 @@ const Port = Schema.Struct({
       : Number.isInteger(port) && port >= 1 && port <= 65535
       ? undefined
       : "is not a port; allowed: 1 to 65535 except 22"
-  )),
+  )).annotateKey(missing(aPort)),
   hostPort: Schema.Finite.check(must(
     (port) => Number.isInteger(port) && port >= 0 && port <= 65535 && ![22, 111, 2049].includes(port),
     "is not a port that the service gives out; allowed: 0 for any, or 1 to 65535 except 22, 111 and 2049"
-  )),
+  )).annotateKey(missing(aPort)),
   protocol: Schema.String.check(must(
     (protocol) => protocol === "tcp" || protocol === "udp",
     "is not a protocol that the service takes; allowed: \"tcp\" or \"udp\""
-  ))
-})
+  )).annotateKey(missing("\"tcp\" or \"udp\""))
+}).annotate(like(aPort))
 
 const Ports = Schema.Array(Port).check(Schema.makeFilter((ports) => {
   const fixed = ports.filter((port) => port.hostPort !== 0).map((port) => `${port.hostPort}/${port.protocol}`)
   return new Set(fixed).size === fixed.length
     ? undefined
     : "uses one host port twice; allowed: each host port once for each protocol"
-}))
+})).annotate(like(`an array, such as [${aPort}]`))
 
 const systemPaths: ReadonlyArray<string> = ["/etc", "/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"]
 
@@ -66,10 +73,10 @@ const hostPath = Schema.makeFilter((text: string) => {
 })
 
 const Volume = Schema.Struct({
-  hostPath: Schema.String.check(path, hostPath),
-  containerPath: Schema.String.check(path),
+  hostPath: Schema.String.check(path, hostPath).annotateKey(missing(aVolume)),
+  containerPath: Schema.String.check(path).annotateKey(missing(aVolume)),
   readOnly: optional(Schema.Boolean, false)
-})
+}).annotate(like(aVolume))
 
 const Resources = Schema.Struct({
   cpuCores: optional(
@@ -89,18 +96,26 @@ const Gpu = Schema.Struct({
   type: Schema.optional(Schema.NonEmptyString),
   count: optional(countFrom(1), 1),
   minMemoryGb: optional(count, 0)
-})
+}).annotate(like("an object, such as { type: \"h100\", count: 1 }"))
 
 const Fields = Schema.Struct({
   executorId: Schema.optional(Id),
   gpu: Schema.optional(Gpu),
-  image: Schema.String.check(Schema.makeFilter(ImageReference.problem)),
+  image: Schema.String.check(Schema.makeFilter(ImageReference.problem))
+    .annotateKey(missing("an image, such as \"ubuntu:24.04\"")),
   sshKey: Schema.optional(Schema.String.check(Schema.makeFilter(SshPublicKey.problem))),
   resources: optional(Resources, defaultResources),
-  environment: optional(Schema.Record(Schema.String, Schema.String.check(noNul)).check(EnvironmentName), {}),
+  environment: optional(
+    Schema.Record(Schema.String, Schema.String.check(noNul)).check(EnvironmentName)
+      .annotate(like("an object, such as { EPOCHS: \"5\" }")),
+    {}
+  ),
   ports: optional(Ports, []),
-  volumes: optional(Schema.Array(Volume), []),
-  command: optional(Schema.Array(Schema.String.check(noNul)), []),
+  volumes: optional(Schema.Array(Volume).annotate(like(`an array, such as [${aVolume}]`)), []),
+  command: optional(
+    Schema.Array(Schema.String.check(noNul)).annotate(like("an array, such as [\"sleep\", \"5\"]")),
+    []
+  ),
   noSsh: optional(Schema.Boolean, false)
 })
 

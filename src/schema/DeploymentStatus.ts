@@ -30,7 +30,11 @@ const tags: ReadonlyMap<string, "Pending" | "Running" | "Stopped"> = new Map([
 /** Reads the service's word: the `state` of a list (`Active`) or the `status` of one deployment (`active`). */
 export const fromWire = (raw: string): DeploymentStatus => {
   if (raw === "Failed" || raw === "failed") {
-    return { _tag: "Failed", raw, reason: "The service reports a failure and gives no cause; the last log lines may" }
+    return {
+      _tag: "Failed",
+      raw,
+      reason: "The service reports a failure and gives no cause; the last log lines may show it"
+    }
   }
   const tag = tags.get(raw)
   return tag === undefined ? { _tag: "Unknown", raw: oneLine(raw, 128) } : { _tag: tag, raw }

@@ -6,7 +6,7 @@ export interface GpuSpec {
   readonly name: string
   /** In GB, read by the service from the name; 0 where the name does not say. */
   readonly memoryGb: number
-  /** NVIDIA's version of what the GPU can do, such as `9.0`; as the service says it. */
+  /** NVIDIA's version of what the GPU can do. The service says `8.0` of every GPU, whatever it is. */
   readonly computeCapability: string
 }
 

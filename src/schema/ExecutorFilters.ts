@@ -9,7 +9,7 @@ export interface ExecutorFilters {
   readonly minGpuCount?: number | undefined
   /**
    * At least this much memory on one GPU, in GB. The service reads the memory from the name of the GPU: one whose name
-   * does not tell, such as `NVIDIA B200`, is left out.
+   * does not tell, such as `NVIDIA B200`, is left out. Machines without a GPU pass the service's filter.
    */
   readonly minGpuMemoryGb?: number | undefined
   /** The whole name, in any case. */

@@ -18,7 +18,7 @@ export interface LogEntry {
 export interface LogOptions {
   /** Wait for lines to come, until the deployment ends. Default: `false`, which ends with the last line there is. */
   readonly follow?: boolean | undefined
-  /** Begin with the last lines alone, this many; 0 for none. Default: from the first line. */
+  /** Start with only this many of the last lines; 0 for none. Default: from the first line. */
   readonly tail?: number | undefined
   /** Go on behind this place, which an error or `LogCursor.after` gave. Not together with `tail`. */
   readonly from?: LogCursor | undefined
@@ -28,7 +28,7 @@ export interface LogOptions {
    */
   readonly onGap?: "fail" | "continue" | undefined
   /**
-   * How often in a row `follow` connects again to no avail before it fails: without a new line, and cut within a minute.
+   * How many reconnects in a row may bring no new line and last under a minute before `follow` fails.
    * Default: 20, which takes about four minutes. 0 fails with the first cut.
    */
   readonly maxReconnects?: number | undefined

@@ -8,10 +8,10 @@ export interface PortMapping {
   readonly protocol: string
 }
 
-/** Makes port mappings: `PortMapping.tcp(8080)`. */
+/** Makes port mappings. The port of the container comes first, which is the other way round than in `docker -p`. */
 export const PortMapping = {
-  /** Forwards TCP from a port of the machine (0 for any free one) to a port of the container. */
+  /** `tcp(8080, 5000)`: port 5000 of the machine (default: 0, any free one) leads to port 8080 of the container. */
   tcp: (containerPort: number, hostPort = 0): PortMapping => ({ containerPort, hostPort, protocol: "tcp" }),
-  /** Forwards UDP from a port of the machine (0 for any free one) to a port of the container. */
+  /** `udp(53, 5353)`: port 5353 of the machine (default: 0, any free one) leads to port 53 of the container. */
   udp: (containerPort: number, hostPort = 0): PortMapping => ({ containerPort, hostPort, protocol: "udp" })
 } as const

@@ -15,7 +15,7 @@ export interface ResourceRequirements {
   readonly gpuTypes?: ReadonlyArray<string> | undefined
 }
 
-/** What holds where nothing is said. */
+/** The defaults. */
 export const defaultResources = {
   cpuCores: 1,
   memoryMb: 1024,

@@ -126,7 +126,7 @@ export class Auth extends Context.Service<Auth, {
   /** No token: calls that need one fail before anything is sent. */
   static readonly layerNone: Layer.Layer<Auth> = Layer.sync(
     Auth,
-    () => none(["the option token"], ", use Basilica.layerConfig, which reads BASILICA_API_TOKEN,")
+    () => none(["the option token"], ", or use Basilica.layerConfig, which reads BASILICA_API_TOKEN")
   )
 
   /**
@@ -199,8 +199,9 @@ const missing = (places: ReadonlyArray<string>, otherwise = ""): AuthenticationE
     operation: "Auth.token",
     kind: "missing",
     reason: `there is no token; looked for it in: ${places.join("; ")}`,
-    remedy: `Give an API key (basilica_...) or an access token there${otherwise} or sign in with deviceLogin or the ` +
-      "official command line and use the token file. Without an account: npx basilica-local."
+    remedy: `Give an API key (basilica_...) or an access token there${otherwise}. Or sign in with deviceLogin or the ` +
+      "official command line, and read that sign-in: with the option tokenFile, in Effect with TokenFile.layer. Without an " +
+      "account: npx basilica-local."
   })
 
 const endpointOf = (options: SignInOptions) =>

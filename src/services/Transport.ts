@@ -2,7 +2,7 @@
  * The way of every call: base URL, token, limits, retry by kind of call, and one place where a reply becomes a value or
  * a typed error. An escape hatch for calls that the SDK does not cover.
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -36,6 +36,7 @@ import { count, duration } from "../schema/wire/fields.ts"
 import { Auth } from "./Auth.ts"
 import type { CallProgress } from "./CallProgress.ts"
 import type { ChunkSource } from "./ChunkSource.ts"
+import { baseUrlOfEnvironment } from "./ClientOptions.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import {
@@ -162,10 +163,7 @@ export class Transport extends Context.Service<Transport, {
     Transport,
     ConfigurationError | Config.ConfigError,
     HttpClient.HttpClient | Auth
-  > = Layer.unwrap(Effect.gen(function*() {
-    const url = yield* Config.withDefault(Config.String("BASILICA_API_URL"), BaseUrl.defaultBaseUrl)
-    return Transport.layer({ baseUrl: yield* Effect.fromResult(BaseUrl.parse(url, "BASILICA_API_URL")) })
-  }))
+  > = Layer.unwrap(Effect.map(baseUrlOfEnvironment, (baseUrl) => Transport.layer({ baseUrl })))
 }
 
 /** Whose deployments the calls of a client see. Holds no secret. */

@@ -1,6 +1,7 @@
 import * as Face from "basilica-sdk"
+import * as Promise from "basilica-sdk/promise"
 import { inspect } from "node:util"
-import { assert, describe, it } from "vitest"
+import { assert, describe, expectTypeOf, it } from "vitest"
 
 /** One of each error, and what a person must find in its message. */
 const operation = "Deployments.deploy"
@@ -18,7 +19,7 @@ const errors: ReadonlyArray<readonly [Error & { readonly _tag: string; readonly 
     }),
     /no token\. Set BASILICA_API_TOKEN\./
   ],
-  [new Face.AuthorizationError({ operation, scope: "rentals:create" }), /scope rentals:create/],
+  [new Face.AuthorizationError({ operation, scope: "rentals:create" }), /scope rentals:create.*check the base URL\./],
   [new Face.NotFound({ operation, resource: "deployment", id: "rental-1" }), /no deployment "rental-1".*list/],
   [new Face.RateLimited({ operation, retryAfterMillis: 7000 }), /Wait 7 s and try again/],
   [new Face.Conflict({ operation, reason: "Conflict: the name is taken." }), /the name is taken.*Choose another/],
@@ -28,11 +29,11 @@ const errors: ReadonlyArray<readonly [Error & { readonly _tag: string; readonly 
   ],
   [
     new Face.NetworkError({ operation, phase: "body", reason: "ECONNRESET", outcome: "unknown" }),
-    /while the reply was read.*may have been done/
+    /while the reply was read.*may have been carried out/
   ],
   [
     new Face.TimeoutError({ operation, phase: "headers", afterMillis: 30_000, outcome: "none" }),
-    /after 30 s, while waiting for the reply.*timeout option/
+    /after 30 s, while waiting for the reply.*option timeout, of the call or of the client/
   ],
   [
     new Face.TimeoutError({
@@ -170,15 +171,49 @@ describe("errors", () => {
       new Face.ApiError({ operation, status: 500, reason: "", retryable: true, outcome: "unknown" }),
       new Face.InvalidResponse({ operation, status: 200, reason: "no JSON", outcome: "unknown" })
     ]
-    for (const { message } of errors) assert.match(message, /may have been done; look before you ask again\./)
+    for (const { message } of errors) {
+      assert.match(message, /may have been carried out: check before you send it again\./)
+    }
+  })
+
+  it("NetworkError says what helps where there is no connection", () => {
+    const cases = [
+      [
+        "ECONNREFUSED (http://127.0.0.1:4101)",
+        "nothing listens there: is basilica-local running? It may have a new address"
+      ],
+      ["ConnectionRefused (http://localhost:4101)", "is basilica-local running?"],
+      ["ECONNREFUSED (https://api.basilica.ai)", "try again when the network is back."],
+      ["ENOTFOUND (https://api.basilica.example)", "check the base URL."],
+      ["SELF_SIGNED_CERT_IN_CHAIN (https://a.b)", "check the base URL."],
+      ["EPROTO (https://a.b)", "check the base URL."],
+      ["the runtime gave no reason (https://a.b)", "(CORS)."]
+    ] as const
+    for (const [reason, advice] of cases) {
+      const { message } = new Face.NetworkError({ operation, phase: "connect", reason, outcome: "none" })
+      assert.include(message, "Nothing was done; ")
+      assert.include(message, advice)
+    }
   })
 
   it("Conflict says so where the service does not say why", () => {
     assert.include(
       new Face.Conflict({ operation, reason: "" }).message,
-      "was refused (409) without a word. Choose another"
+      "was refused (409) with no message. Choose another"
     )
   })
+})
+
+it("an error of this package is told from any other, and its type is the union of all", () => {
+  for (const [error] of errors) {
+    assert.isTrue(Face.isBasilicaError(error), error._tag)
+    assert.isTrue(Promise.isBasilicaError(error), error._tag)
+  }
+  for (const other of [undefined, null, "NotFound", { _tag: "NotFound" }, new Error("of somebody else")]) {
+    assert.isFalse(Face.isBasilicaError(other))
+  }
+  type Thrown = { [Name in keyof typeof Face]: (typeof Face)[Name] extends new(fields: never) => infer E ? E : never }
+  expectTypeOf<Face.BasilicaError>().toEqualTypeOf<Extract<Thrown[keyof Thrown], Error>>()
 })
 
 describe("an error is told by instanceof", () => {

@@ -60,14 +60,26 @@ const endlessLog: Answer = (response, { url }) => {
 describe("BasilicaClient", () => {
   it("refuses an option that it does not have", async () => {
     const secret = `basilica_${"s".repeat(64)}`
-    for (const [name, field] of [["journal", "journal"], [secret, "options\\[...\\]"]] as const) {
+    const cases = [
+      ["journal", "journal is not an option here; look at its spelling: did you mean journalFile?"],
+      ["colour", "colour is not an option here; look at its spelling"],
+      [secret, "options[...] is not an option here"]
+    ] as const
+    for (const [name, words] of cases) {
       const options: object = { token: "t", [name]: "deploys.journal" }
       await using basilica = new BasilicaClient(options)
       const error: unknown = await basilica.deployments.list().catch((reason: unknown) => reason)
       assert.instanceOf(error, ConfigurationError)
-      assert.match(error.message, new RegExp(`${field} is not an option of the client; look at its spelling`))
+      assert.include(error.message, `BasilicaClient: ${words}`)
       assert.notInclude(error.message, secret)
     }
+  })
+
+  it("says that it takes an object of options", async () => {
+    await using basilica = new BasilicaClient("http://127.0.0.1:1" as never)
+    const error = await rejection(basilica.health())
+    assert.instanceOf(error, ConfigurationError)
+    assert.strictEqual(error.message, "BasilicaClient: options has the type string; allowed: object. Nothing was sent.")
   })
 
   it("refuses a token that is no text", async () => {
@@ -160,6 +172,9 @@ describe("BasilicaClient", () => {
     await using without = new BasilicaClient({ baseUrl: "http://127.0.0.1:1" })
     assert.instanceOf(await rejection(without.executors.listAvailable()), AuthenticationError)
     assert.instanceOf(await rejection(without.health()), NetworkError)
+    vi.stubEnv("BASILICA_API_URL", "http://api.basilica.ai")
+    await using fromEnvironment = new BasilicaClient({ token: "t" })
+    assert.match(String(await rejection(fromEnvironment.health())), /BASILICA_API_URL is not encrypted/)
   })
 
   it("has one deadline for a call", async () => {

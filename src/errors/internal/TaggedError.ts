@@ -1,7 +1,8 @@
 import * as Data from "effect/Data"
 import { NodeInspectSymbol } from "effect/Inspectable"
 
-const brand = "~basilica-sdk/error"
+/** Every error of this package has it, with its name: it holds between copies. */
+export const brand = "~basilica-sdk/error"
 
 /**
  * The base of every error of this package: Effect's own tagged error, declared without an Effect type, so that a Promise

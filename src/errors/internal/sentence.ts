@@ -6,4 +6,4 @@ export const runsOn = (id: string | undefined): string =>
   id === undefined ? "" : ` Deployment ${id} may be running and billed.`
 
 /** What to do where the outcome is unknown. */
-export const lookFirst = "What was asked for may have been done; look before you ask again."
+export const lookFirst = "The request may have been carried out: check before you send it again."

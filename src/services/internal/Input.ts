@@ -1,15 +1,16 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { ConfigurationError, type ConfigurationProblem } from "../../errors/ConfigurationError.ts"
 import { Id } from "../../schema/Id.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
-    if (issue._tag === "MissingKey") return "is missing"
-    if (issue._tag === "UnexpectedKey") return "is not an option of this call; look at its spelling"
-    return SchemaIssue.defaultLeafHook(issue)
+    if (issue._tag === "UnexpectedKey") return `${unexpected}${namesOf(issue.ast).join(" ")}`
+    const message = SchemaIssue.defaultLeafHook(issue)
+    return message === "Missing key" ? "is missing" : message
   }
 })
 
@@ -30,7 +31,7 @@ export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
     const result = decode(input)
     if (Result.isSuccess(result)) return Effect.succeed(result.success)
     const failures = [result, decodeBetween(input)].flatMap((one) => Result.isFailure(one) ? [one.failure] : [])
-    return Effect.fail(new ConfigurationError({ operation: as, problems: problems(failures, root) }))
+    return Effect.fail(new ConfigurationError({ operation: as, problems: problems(failures, root, input) }))
   }
 }
 
@@ -43,29 +44,55 @@ const mostProblems = 100
 
 const problems = (
   errors: ReadonlyArray<Schema.SchemaError>,
-  root: string
+  root: string,
+  input: unknown
 ): ReadonlyArray<ConfigurationProblem> => {
   const byField = new Map<string, string>()
-  for (const { message, path } of errors.flatMap((error) => format(error.issue).issues)) {
-    const field = fieldName(path ?? [], root)
-    if (!byField.has(field)) byField.set(field, wording(message))
+  for (const { message, path = [] } of errors.flatMap((error) => format(error.issue).issues)) {
+    const field = fieldName(path, root)
+    if (!byField.has(field)) byField.set(field, wording(message, path.map(keyOf), input))
   }
   return [...byField].slice(0, mostProblems).map(([field, problem]) => ({ field, problem }))
 }
 
+const unexpected = "Unexpected "
+
 /** Effect's own wording says what it expected alone. */
-const wording = (message: string): string => {
+const wording = (message: string, path: ReadonlyArray<PropertyKey>, input: unknown): string => {
+  if (message.startsWith(unexpected)) {
+    const alike = nearest(String(path.at(-1)), message.slice(unexpected.length).split(" "))
+    return `is not an option here; look at its spelling${alike === undefined ? "" : `: did you mean ${alike}?`}`
+  }
   const expected = /^Expected (.*?)(?: \| undefined)?$/s.exec(message)?.[1]
-  return expected === undefined ? message : `is not right; allowed: ${expected}`
+  if (expected === undefined) return message
+  const value = path.reduce<unknown>((part, key) => Object(part)[key], input)
+  const type = Array.isArray(value) ? "array" : value === null ? "null" : typeof value
+  return `${expected.startsWith("\"") ? "is not right" : `has the type ${type}`}; allowed: ${expected}`
 }
 
-type Path = ReadonlyArray<PropertyKey | { readonly key: PropertyKey }>
+const namesOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
+  ast._tag === "Objects" ? ast.propertySignatures.map(({ name }) => String(name)) : []
 
-const fieldName = (path: Path, root: string): string =>
+/** The name that begins with the same letters, three at least: most mistakes are in the case, or at the end. */
+const nearest = (given: string, names: ReadonlyArray<string>): string | undefined => {
+  const inCommon = (name: string): number => {
+    let length = 0
+    while (length < name.length && name[length]?.toLowerCase() === given[length]?.toLowerCase()) length++
+    return length
+  }
+  const best = names.reduce((best, name) => inCommon(name) > inCommon(best) ? name : best, "")
+  return inCommon(best) > 2 ? best : undefined
+}
+
+type Part = PropertyKey | { readonly key: PropertyKey }
+
+const keyOf = (part: Part): PropertyKey => typeof part === "object" ? part.key : part
+
+const fieldName = (path: ReadonlyArray<Part>, root: string): string =>
   path.reduce<string>((name, part) => {
-    const key = typeof part === "object" ? part.key : part
+    const key = keyOf(part)
     if (typeof key === "number" || /^\d+$/.test(String(key))) return `${name}[${String(key)}]`
     // A name that is none of ours may be a secret that stands in the wrong place.
-    if (!/^[A-Za-z_$][\w$-]{0,47}$/.test(String(key))) return `${name}[...]`
+    if (!/^[A-Za-z_$][\w$-]{0,47}$/.test(String(key))) return `${name || root}[...]`
     return name === "" ? String(key) : `${name}.${String(key)}`
   }, "") || root
