@@ -162,7 +162,8 @@ export interface DeploymentsClient {
    * promise resolves when the container runs.
    *
    * Rejects with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running
-   * though no good reply came. If it is cancelled, what comes back is stopped; `close()` waits for that.
+   * though no good reply came. If it is cancelled before it is sent, it is not sent; after that, what comes back is stopped:
+   * `close()` waits for that, and rejects with `DeployOutcomeUnknown` where nobody learns what came of it.
    */
   deploy(config: DeploymentConfig, options?: DeployOptions): Promise<Deployment>
   /**
@@ -330,7 +331,8 @@ export class BasilicaClient implements AsyncDisposable {
    * Cancels what runs and closes all connections. A deploy that was cancelled is waited for and stopped, and so is what is
    * still held by `scoped`; other deployments run on. What was cancelled, or fails meanwhile, is rejected after that.
    *
-   * Rejects with `StopUnconfirmed` where nothing proves that a stop worked, with an `AggregateError` of them for several.
+   * Rejects with `StopUnconfirmed` where nothing proves that a stop worked, with `DeployOutcomeUnknown` where nobody knows
+   * what came of a deploy that was cancelled, with an `AggregateError` of them for several.
    */
   close(): Promise<void> {
     return this.#runner.close()

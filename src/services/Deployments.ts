@@ -123,11 +123,12 @@ export interface DeploymentsOptions {
 /** What runs on the machines. */
 export class Deployments extends Context.Service<Deployments, {
   /**
-   * Deploys a container. The request is sent once, whatever happens; the call returns when the container runs, which can
-   * take minutes.
+   * Deploys a container. The request is sent once, and again only after a 401, with a fresh token: then nothing was done.
+   * The call returns when the container runs, which can take minutes.
    *
-   * With `gpu`, a machine that fits is chosen first, at random. Where the reply is lost, the list of deployments is looked
-   * at for up to 2 minutes (10 seconds after an error of the service itself): exactly one new deployment of this image on this machine is the one, and comes back with
+   * With `gpu`, a machine that fits is chosen first, at random, and rather one that no other deploy of this client is about
+   * to take. Where the reply is lost, the list of deployments is polled for up to 2 minutes (10 seconds after an error of
+   * the service itself). If exactly one new deployment of this image on this machine is there, it is returned with
    * `reconciled: true`.
    *
    * Fails with `DeploymentError` where the service refused, with `DeployOutcomeUnknown` where a machine may be running,
