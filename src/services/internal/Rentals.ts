@@ -115,15 +115,20 @@ export const provenStatus = (
   operation: string,
   id: string
 ): Effect.Effect<DeploymentStatus | undefined, CallError> =>
-  Effect.map(
-    listRentals(transport, operation, {}),
-    ({ invalid, items }) =>
-      items.find((deployment) => deployment.id === id)?.status ??
-        // It may be one of those that cannot be read.
-        (invalid.some((item) => item.id === undefined || item.id === id) ? unreadable : undefined)
+  listRentals(transport, operation, {}).pipe(
+    // The list is always there: a 404 of it is a proxy's.
+    Effect.mapError((error) =>
+      error._tag === "ApiError" && error.status === 404 ? new ApiError({ ...error, retryable: true }) : error
+    ),
+    Effect.flatMap(({ invalid, items }) => {
+      const listed = items.find((deployment) => deployment.id === id)
+      if (listed !== undefined || !invalid.some((item) => item.id === undefined || item.id === id)) {
+        return Effect.succeed(listed?.status)
+      }
+      const reason = "it is not found, and may be what cannot be read in the list"
+      return Effect.fail(new ApiError({ operation, status: 404, reason, retryable: true, outcome: "none" }))
+    })
   )
-
-const unreadable: DeploymentStatus = { _tag: "Unknown", raw: "" }
 
 /**
  * What became of a deployment that was there and is not found (404) now, which a proxy may say as well: `undefined` where
