@@ -435,6 +435,9 @@ describe("a followed log", () => {
     Effect.gen(function*() {
       const { layer } = service([silent(events("a")), events("ab")], ["terminated"])
       assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+      // The rest is read even where nothing is to be connected again: its connection is dead.
+      const dead = service([silent(events("a")), events("ab")], ["terminated"])
+      assert.deepInclude(yield* run(dead.layer, { maxReconnects: 0 }), { error: undefined, text: "ab" })
       const gone = service([silent(events("a"))], [404])
       assert.deepInclude(yield* run(gone.layer), { error: undefined, text: "a" })
     }))

@@ -216,8 +216,8 @@ class LogFollower {
       this.#opened = true
       if (reply === undefined) return false
       const connectedAt = this.#timeOf(reply)
-      // Nothing that is there is wanted, so this moment is the only place there is.
-      // A service that does not say its time says at least the time of the last line; the clock here may be another.
+      // Nothing that is there is wanted, so this moment is the only place there is: by the service's time, or else by that
+      // of its last line. The clock here may be another.
       if (tail === 0 && position.since === undefined) {
         position.since = reply.date === undefined
           ? (yield* this.#readLast(() => true))?.timestamp
@@ -462,9 +462,8 @@ class LogFollower {
         // It may still be stopping, and write its last lines. What is open is read on, for another minute of silence.
         this.#over = true
       }
-      return (yield* this.#missesLines)
-        ? this.#broken("the connection is silent, though the log goes on")
-        : undefined
+      if (!(yield* this.#missesLines)) return undefined
+      return this.#over ? "over" : this.#broken("the connection is silent, though the log goes on")
     })
   }
 
@@ -506,7 +505,7 @@ class LogFollower {
   }
 }
 
-/** The error with its reason told to the end, where it has one. */
+/** The error with how long it was tried, where it has words to put that to. */
 const withTries = (error: CallError, tries: string): CallError => {
   if (error._tag === "NetworkError") return new NetworkError({ ...error, reason: error.reason + tries })
   return error._tag === "ApiError" && error.reason !== ""
@@ -514,17 +513,13 @@ const withTries = (error: CallError, tries: string): CallError => {
     : error
 }
 
-/** Words of the container and of the service, fit to be printed. */
-const showable = (gap: LogGap): LogGap => {
-  const { after, before, stream } = gap
-  const [cutStream, cutAfter] = [oneLine(stream, 128), oneLine(after, 128)]
-  // It was made for this reader alone, and nobody has seen it yet.
-  return Object.assign(gap, {
-    stream: cutStream,
-    after: cutAfter,
-    ...(before === undefined ? {} : { before: oneLine(before, 128) })
+/** The gap with what strangers wrote fit to be printed. It was made for this reader alone, and nobody has seen it yet. */
+const showable = (gap: LogGap): LogGap =>
+  Object.assign(gap, {
+    stream: oneLine(gap.stream, 128),
+    after: oneLine(gap.after, 128),
+    ...(gap.before === undefined ? {} : { before: oneLine(gap.before, 128) })
   })
-}
 
 /** 204 says that there is nothing to come back for (WHATWG 9.2.3). Another 2xx is no log, and may hold lines of one. */
 const refused = (id: string): OnRefusal<never, NotFound | ApiError | InvalidResponse | NoContent> => {
