@@ -50,7 +50,7 @@ import {
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
-import { getRental, listedStatus, listRentals, rentalStatus } from "./internal/Rentals.ts"
+import { getRental, listedStatus, listRentals, rentalStatus, statusAfter404 } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"
 import { summary } from "./internal/summary.ts"
 import { method, stream } from "./internal/tracing.ts"
@@ -152,7 +152,7 @@ export class Deployments extends Context.Service<Deployments, {
   logs(id: string, options?: LogOptions): Stream.Stream<LogEntry, LogError>
   /**
    * The changes of its state, first the present one, until it ends. Passing failures are waited out, ten in a row at
-   * most. A deployment that is gone has stopped.
+   * most. A deployment that is gone has stopped: it was seen, is not found any more (404), and the list does not have it.
    */
   watch(id: string, options?: WatchOptions): Stream.Stream<DeploymentStatus, GetError>
   /**
@@ -500,7 +500,10 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
             failures = 0
           })
         ),
-        Effect.catchTag("NotFound", (error) => seen ? Effect.succeed(gone) : Effect.fail(error)),
+        Effect.catchTag("NotFound", (error): Effect.Effect<DeploymentStatus, GetError> =>
+          seen
+            ? Effect.map(statusAfter404(transport, "Deployments.watch", id), (listed) => listed ?? gone)
+            : Effect.fail(error)),
         Effect.catchIf((error) => error.retryable && ++failures <= 10, () => Effect.undefined)
       )
       return Stream.fromEffectSchedule(look, Schedule.spaced(interval)).pipe(

@@ -38,8 +38,10 @@ describe("the same faults in memory, on virtual time", () => {
           const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
           const tag = isOpen ? "open" : error === undefined ? "ok" : (error as { readonly _tag?: string })._tag
           const wanted = expected(name, column, "all")
-          assert.deepStrictEqual({ column, tag }, { column, tag: wanted?.tag })
-          assert.isAtMost(faults.count(operation.on(id)) - sentBefore, wanted?.sends ?? 0, column)
+          // A body that stalls is given up after minutes, and that of a deployment that is over asked for several times.
+          const stalls = wanted?.tag === "open"
+          assert.deepStrictEqual({ column, tag }, { column, tag: stalls ? "NetworkError" : wanted?.tag })
+          assert.isAtMost(faults.count(operation.on(id)) - sentBefore, stalls ? 9 : wanted?.sends ?? 0, column)
           if (tag === "ok" && column === "stop") assert.lengthOf(yield* memory.running, 0)
         }).pipe(Effect.provide(Layer.provideMerge(
           MemoryBasilica.layer({

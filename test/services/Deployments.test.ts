@@ -1108,6 +1108,7 @@ describe("Deployments.watch", () => {
     Effect.gen(function*() {
       const answers = ["active", ...Array<string>(30).fill("fail"), "gone"]
       const server = yield* scriptedServer((response, { url }) => {
+        if (url === "/rentals" && answers.length === 0) return json(response, 200, { rentals: [], total_count: 0 })
         if (url === "/rentals") return bare(response, 503)
         const state = answers.shift()
         if (state === "gone") return bare(response, 404)
@@ -1115,6 +1116,53 @@ describe("Deployments.watch", () => {
       })
       const seen = yield* Stream.runCollect(watch).pipe(against({ baseUrl: server.url }))
       assert.deepStrictEqual(seen.map(({ _tag }) => _tag), ["Running", "Stopped"])
+    }))
+
+  it.live("takes no 404 for a stop while the deployment is listed, nor where the list cannot be read", () =>
+    Effect.gen(function*() {
+      const unread = { rentals: [{ rental_id: rentalId, state: 7 }], total_count: 1 }
+      const lists = [{ rentals: [rentalItem("Active")], total_count: 1 }, unread, 503, 404]
+      for (const list of lists) {
+        const states = ["active", "gone", "terminated"]
+        const server = yield* scriptedServer((response, { url }) => {
+          if (url === "/rentals") return typeof list === "number" ? bare(response, list) : json(response, 200, list)
+          const state = states.shift() ?? "terminated"
+          return state === "gone" ? bare(response, 404) : json(response, 200, rental(state))
+        })
+        const seen = yield* Stream.runCollect(watch).pipe(against({ baseUrl: server.url }))
+        assert.deepStrictEqual(seen.map(({ raw }) => raw), ["active", "terminated"])
+      }
+    }))
+
+  it.live("takes the page of a proxy for a passing failure, also at first, as do the other calls about a deployment", () =>
+    Effect.gen(function*() {
+      const ask: ReadonlyArray<(deployments: Deployments["Service"]) => Effect.Effect<unknown, unknown>> = [
+        (deployments) => deployments.get(rentalId),
+        (deployments) => deployments.status(rentalId),
+        (deployments) => deployments.waitUntilRunning(rentalId, { interval: 1 }),
+        (deployments) => Stream.runHead(deployments.watch(rentalId, { interval: 1 })),
+        (deployments) => Stream.runDrain(deployments.logs(rentalId))
+      ]
+      for (const one of ask) {
+        const server = yield* scriptedServer((response, { url }, count) => {
+          if (count === 1) {
+            response.writeHead(404, { "content-type": "text/html" })
+            return response.end("<html><title>404 page not found</title></html>")
+          }
+          if (!url.includes("/logs")) return json(response, 200, rental("active"))
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          return response.end()
+        })
+        yield* Deployments.use(one).pipe(against({ baseUrl: server.url }))
+        const always = yield* scriptedServer((response) => {
+          response.writeHead(404, { "content-type": "text/html" })
+          response.end("<html><title>404 page not found</title></html>")
+        })
+        if (one === ask[2]) continue
+        const error = yield* Deployments.use(one).pipe(against({ baseUrl: always.url }), Effect.flip)
+        assert.deepInclude(error, { _tag: "ApiError", status: 404, reason: "404 page not found", retryable: true })
+        assert.isAbove(always.received.length, 2)
+      }
     }))
 
   it.live("fails where there never was one", () =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   ApiError,
+  AuthorizationError,
   Basilica,
   Deployments,
   LogCursor,
@@ -11,14 +12,29 @@ import {
   LogStream,
   NetworkError,
   type OpenReply,
-  RateLimited
+  RateLimited,
+  TimeoutError
 } from "basilica-sdk"
 import { MemoryBasilica, Mock } from "basilica-sdk/testing"
-import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Random, Result, Schema, Scope, Stream } from "effect"
+import {
+  Clock,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Metric,
+  Random,
+  References,
+  Result,
+  Schema,
+  Scope,
+  Stream
+} from "effect"
 import { MaxOpsBeforeYield } from "effect/Scheduler"
 import { TestClock } from "effect/testing"
 import { against } from "../support/client.ts"
-import { bare, json, logEvent, rental, rentalId, scriptedServer } from "../support/ScriptedServer.ts"
+import { bare, json, logEvent, rental, rentalId, rentalItem, scriptedServer } from "../support/ScriptedServer.ts"
 
 /** A time, that many seconds after noon. */
 const at = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 12, 0, seconds)).toISOString().replace(".000Z", ".5Z")
@@ -27,6 +43,13 @@ const events = (texts: string, begin = 0, stream = "stdout") =>
   Array.from(texts).map((text, index) => logEvent(text, stream, at(begin + index))).join("")
 const cutEvent = logEvent("Stream error: operation timed out", "error")
 const reset = new NetworkError({ operation: "test", phase: "body", reason: "ECONNRESET", outcome: "none" })
+
+const forbidden = new AuthorizationError({ operation: "test", scope: "rentals:view" })
+/** Loggers that put each message there. */
+const collecting = (messages: Array<unknown>) =>
+  new Set([Logger.make(({ message }) => {
+    messages.push(message)
+  })])
 
 type Body = string | Stream.Stream<Uint8Array, NetworkError>
 
@@ -44,11 +67,15 @@ const reply = (body: Body, more: Partial<OpenReply> = {}): OpenReply => ({
 const silent = (text: string) => Stream.concat(bytes(text), Stream.never)
 const broken = (text: string) => Stream.concat(bytes(text), Stream.fail(reset))
 
-/** A service that answers one after the other, the last for ever; what it was asked for is noted with its time. */
+/**
+ * A service that answers one after the other, the last for ever; what it was asked for is noted with its time. `listed`:
+ * the state that the list gives for the deployment, which is not in it otherwise.
+ */
 const service = (
   answers: ReadonlyArray<Body | OpenReply | number | Error>,
   states: ReadonlyArray<string | number | Error> = ["active"],
-  last: Body | number = events("b", 1)
+  last: Body | number | Error = events("b", 1),
+  listed?: string | Error
 ) => {
   const asked: Array<string> = []
   let connections = 0
@@ -70,8 +97,15 @@ const service = (
       return typeof answer === "object" && "status" in answer ? answer : reply(answer)
     }),
     request: Effect.fnUntraced(function*(call) {
+      if (call.path.length === 1) {
+        yield* note("list")
+        if (listed instanceof Error) return yield* Effect.fail(listed as never)
+        const rentals = listed === undefined ? [] : [rentalItem(listed)]
+        return yield* Effect.orDie(Effect.fromResult(call.decode({ rentals, total_count: rentals.length })))
+      }
       yield* note("status")
       const state = states[Math.min(looks++, states.length - 1)] ?? "active"
+      if (state === "never told") return yield* Effect.never
       if (state instanceof Error) return yield* Effect.fail(state as never)
       if (typeof state === "string") return yield* Effect.orDie(Effect.fromResult(call.decode(rental(state))))
       const refusal = { operation: call.operation, scope: "", status: state, code: "", reason: "", requestId: "" }
@@ -137,7 +171,7 @@ describe("a followed log", () => {
       for (const state of ["terminated", "failed"]) {
         const { asked, layer } = service([events("ab"), events("abcd")], [state])
         assert.deepInclude(yield* run(layer), { error: undefined, text: "abcd" })
-        assert.deepStrictEqual(asked, ["0 follow", "0 status", "0 read"])
+        assert.deepStrictEqual(asked, ["0 follow", "0 status", "0 follow"])
       }
     }))
 
@@ -148,7 +182,7 @@ describe("a followed log", () => {
         ["active", "terminated"]
       )
       assert.deepInclude(yield* run(layer), { error: undefined, text: "abcd" })
-      assert.strictEqual(asked.filter((what) => what.endsWith("follow")).length, 5)
+      assert.strictEqual(asked.filter((what) => what.endsWith("follow")).length, 6)
     }))
 
   it.effect("waits for the service to notice that a container has ended, without reading its log again and again", () =>
@@ -156,7 +190,7 @@ describe("a followed log", () => {
       const { asked, layer } = service([events("ab")], [...Array<string>(8).fill("active"), "terminated"])
       assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
       const opened = asked.map((what) => what.split(" ")[1]).filter((what) => what !== "status")
-      assert.deepStrictEqual(opened, ["follow", "follow", "read"])
+      assert.deepStrictEqual(opened, ["follow", "follow", "follow"])
       // Each look later than the one before: seven in half a minute.
       assert.isAtLeast(Number.parseInt(asked.at(-1) ?? "", 10), 31)
     }))
@@ -182,6 +216,36 @@ describe("a followed log", () => {
         assert.lengthOf(warnings, warned)
       }
       assert.deepInclude(yield* run(service([204]).layer), { error: undefined, text: "" })
+    }))
+
+  it.effect("does not end on a 404 while the deployment is listed", () =>
+    Effect.gen(function*() {
+      const ends: ReadonlyArray<readonly [ReadonlyArray<Body | number>, ReadonlyArray<string | number>]> = [
+        [[broken(events("ab")), 404, events("abc")], ["terminated"]],
+        [[events("ab"), events("abc")], [404, "terminated"]],
+        [[silent(events("ab")), events("abc")], [404, "terminated"]]
+      ]
+      for (const [answers, states] of ends) {
+        const ended = yield* run(service(answers, states, undefined, "Active").layer)
+        assert.deepInclude(ended, { error: undefined, text: "abc" })
+      }
+    }))
+
+  it.effect("fails where its log is not found for ever though the deployment is listed, or the list cannot be read", () =>
+    Effect.gen(function*() {
+      for (const [listed, connections] of [["Stopped", 6], ["Active", 21], [reset, 21]] as const) {
+        const { asked, layer } = service([broken(events("ab")), 404], ["active"], undefined, listed)
+        const { error, text } = yield* run(layer)
+        assert.strictEqual(text, "ab")
+        assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
+        assert.isAtMost(asked.filter((what) => what.endsWith("follow")).length, connections + 1)
+      }
+    }))
+
+  it.effect("believes a 404 where the token may not ask for the list", () =>
+    Effect.gen(function*() {
+      const { layer } = service([broken(events("ab")), 404], ["active"], undefined, forbidden)
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
     }))
 
   it.effect("that does not connect again still waits for the service to notice the end", () =>
@@ -308,7 +372,7 @@ describe("a followed log", () => {
       for (const last of [204, 404, 500]) {
         const { asked, layer } = service([silent(events("a")), events("ab")], ["active", "active", "terminated"], last)
         assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
-        assert.strictEqual(asked.filter((what) => what.endsWith("read 1")).length, 2)
+        assert.strictEqual(asked.filter((what) => what.endsWith("read 1")).length, 3)
       }
     }))
 
@@ -316,16 +380,21 @@ describe("a followed log", () => {
     Effect.gen(function*() {
       const failed = new ApiError({ operation: "test", status: 503, reason: "", retryable: true, outcome: "none" })
       // Where the status fails, the list is asked.
-      const busy = [new RateLimited({ operation: "test" }), failed, failed]
-      const { asked, layer } = service([silent(events("a")), events("ab")], [...busy, "terminated"])
+      const timeout = { operation: "test", phase: "headers", afterMillis: 60_000, outcome: "none" } as const
+      const busy = [new RateLimited({ operation: "test" }), failed, new TimeoutError(timeout), reset]
+      const { asked, layer } = service([silent(events("a")), events("ab")], [...busy, "terminated"], undefined, failed)
       assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
       assert.deepStrictEqual(asked.map((what) => what.split(" ")[1]), [
         "follow",
         "status",
         "status",
+        "list",
         "status",
         "status",
-        "read"
+        "status",
+        // A line that was not read: the connection is dead.
+        "read",
+        "follow"
       ])
     }))
 
@@ -337,7 +406,7 @@ describe("a followed log", () => {
       const { error, text } = yield* run(never.layer)
       assert.strictEqual(text, "ab")
       assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
-      assert.strictEqual(never.asked.filter((what) => what.endsWith("read")).length, 6)
+      assert.strictEqual(never.asked.filter((what) => what.endsWith("follow")).length, 7)
     }))
 
   it.effect("says of each failure that nothing was changed by it", () =>
@@ -366,8 +435,157 @@ describe("a followed log", () => {
     Effect.gen(function*() {
       const { layer } = service([silent(events("a")), events("ab")], ["terminated"])
       assert.deepInclude(yield* run(layer), { error: undefined, text: "ab" })
+      // The rest is read even where nothing is to be connected again: its connection is dead.
+      const dead = service([silent(events("a")), events("ab")], ["terminated"])
+      assert.deepInclude(yield* run(dead.layer, { maxReconnects: 0 }), { error: undefined, text: "ab" })
       const gone = service([silent(events("a"))], [404])
       assert.deepInclude(yield* run(gone.layer), { error: undefined, text: "a" })
+    }))
+
+  it.effect("reads what a deployment writes while it stops, though it was silent before", () =>
+    Effect.gen(function*() {
+      const stopping = Stream.concat(
+        bytes(events("a")),
+        Stream.concat(Stream.fromEffectDrain(Effect.sleep("75 seconds")), bytes(events("bc", 1)))
+      )
+      const { asked, layer } = service([stopping, events("abc")], ["terminated"], events("a"))
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "abc" })
+      assert.deepStrictEqual(asked, ["0 follow", "60 status", "60 read 1", "75 status", "75 follow"])
+      // It was cut while it stopped: the rest is followed until it has.
+      const later = Stream.concat(
+        bytes(events("ab")),
+        Stream.concat(Stream.fromEffectDrain(Effect.sleep("20 seconds")), bytes(events("c", 2)))
+      )
+      const cut = service([events("a"), later], ["terminated"])
+      assert.deepInclude(yield* run(cut.layer), { error: undefined, text: "abc" })
+    }))
+
+  it.effect("waits for no container for ever that is over, and goes on in silence", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = service([silent(events("a")), silent(events("ab")), events("abc")], ["terminated"], 404)
+      assert.deepInclude(yield* run(layer), { error: undefined, text: "abc" })
+      assert.deepStrictEqual(asked.map((what) => what.slice(what.indexOf(" ") + 1)), [
+        "follow",
+        "status",
+        "read 1",
+        "follow",
+        "read"
+      ])
+      assert.isAtMost(yield* Clock.currentTimeMillis, 250_000)
+    }))
+
+  it.effect("is read on though its token does not allow to look at the status, which is said once", () =>
+    Effect.gen(function*() {
+      const late = Stream.concat(
+        bytes(events("a")),
+        Stream.concat(Stream.fromEffectDrain(Effect.sleep("200 seconds")), bytes(events("b", 1)))
+      )
+      const { asked, layer } = service([late], [forbidden], events("a"), forbidden)
+      const warnings: Array<unknown> = []
+      const { error, text } = yield* Effect.provideService(run(layer), Logger.CurrentLoggers, collecting(warnings))
+      // Whether there is more to come, nothing can tell.
+      assert.deepInclude(error, { _tag: "AuthorizationError", scope: "rentals:view" })
+      assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
+      assert.strictEqual(text, "ab")
+      assert.lengthOf(asked.filter((what) => what.endsWith("follow")), 1)
+      assert.match(
+        String(warnings),
+        /^[^,]*the status of rental-[^,]* cannot be looked at: it was not allowed \(403\)$/
+      )
+      // The list tells as well.
+      const told = service([events("ab"), events("abc")], [forbidden], undefined, "Stopped")
+      assert.deepInclude(yield* run(told.layer), { error: undefined, text: "abc" })
+    }))
+
+  it.effect("hands out what comes while the status is waited for", () =>
+    Effect.gen(function*() {
+      const line = Stream.concat(Stream.fromEffectDrain(Effect.sleep("65 seconds")), bytes(events("b", 1)))
+      const { asked, layer } = service([Stream.concat(bytes(events("a")), Stream.concat(line, Stream.never))], [
+        "never told"
+      ])
+      const { fiber, text } = yield* start(layer)
+      yield* TestClock.adjust("64 seconds")
+      assert.deepStrictEqual([text(), asked], ["a", ["0 follow", "60 status"]])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(text(), "ab")
+      yield* TestClock.adjust("10 minutes")
+      assert.lengthOf(asked.filter((what) => what.endsWith("follow")), 1)
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("that stalls where nothing is waited for is a broken connection", () =>
+    Effect.gen(function*() {
+      const once = yield* run(service([silent(events("ab"))]).layer, { follow: false })
+      assert.strictEqual(once.text, "ab")
+      assert.deepInclude(once.error, { _tag: "NetworkError", phase: "body" })
+      assert.strictEqual(cursorOf(once.error).streams[0]?.lines, 2)
+      assert.approximately(yield* Clock.currentTimeMillis, 70_000, 12_000)
+      const { asked, layer } = service([events("a"), silent(events("ab"))], ["terminated"])
+      const { error, text } = yield* run(layer)
+      assert.strictEqual(text, "ab")
+      assert.deepInclude(error, { _tag: "NetworkError", phase: "body" })
+      assert.strictEqual(cursorOf(error).streams[0]?.lines, 2)
+      assert.lengthOf(asked.filter((what) => what.endsWith("read")), 6)
+    }))
+
+  it.effect("that is not followed survives a pause of the reader, and the sleep of the machine", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let slept = 0
+      const wall: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + slept
+      })
+      const body = Stream.concat(
+        bytes(events("a")),
+        Stream.concat(Stream.fromEffectDrain(Effect.sleep("55 seconds")), bytes(events("b", 1)))
+      )
+      let text = ""
+      const { layer } = service([body])
+      const fiber = yield* Stream.unwrap(LogStream.useSync((logs) => logs.follow(rentalId, { follow: false }))).pipe(
+        Stream.runForEach(({ message }) =>
+          Effect.andThen(Effect.sync(() => text += message), Effect.sleep("10 minutes"))
+        ),
+        Effect.provide(layer),
+        Effect.provideService(Clock.Clock, wall),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* TestClock.adjust("10 minutes")
+      yield* TestClock.adjust("10 seconds")
+      slept = 300_000
+      yield* TestClock.adjust("11 minutes")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(text, "ab")
+    }))
+
+  it.effect("says that it connects again, where that is more than the service's own cut", () =>
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        said.push(`${logLevel} ${String(message)}`)
+      })
+      const failed = new ApiError({ operation: "test", status: 502, reason: "no", retryable: true, outcome: "none" })
+      const half = { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }
+      const { error } = yield* run(service([broken(events("ab")), failed]).layer, { maxReconnects: 7 }).pipe(
+        Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
+        Effect.provideService(References.MinimumLogLevel, "All"),
+        Effect.provideService(Random.Random, half)
+      )
+      assert.deepStrictEqual(said.map((one) => one.split(" ")[0]), [
+        "Debug",
+        "Warn",
+        "Debug",
+        "Debug",
+        "Debug",
+        "Debug",
+        "Warn",
+        "Warn"
+      ])
+      assert.match(
+        said[1] ?? "",
+        /LogStream\.follow: connects to the log of rental-.* again in 0\.5 s, number 2 in a row: the service answered 502, saying: no$/
+      )
+      assert.match(said[7] ?? "", /gives up the log of rental-.* after 7 new connections in [\d.]+ s: .*502/)
+      assert.match(error?.message ?? "", /saying: no \(after 7 new connections in [\d.]+ s\)\. Try again later\.$/)
     }))
 
   it.effect("connects again when the machine has slept", () =>
@@ -418,6 +636,23 @@ describe("a gap in a log", () => {
         Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
         Effect.provideService(Metric.MetricRegistry, new Map())
       )
+    }))
+
+  it.effect("shows nothing of a stranger's that a terminal would act on", () =>
+    Effect.gen(function*() {
+      const evil = "\u001b[2J\n[00:00:00] ERROR: all machines stopped\u202e"
+      const line = (text: string, seconds: number) => logEvent(text, `stdout${evil}`, at(seconds) + evil)
+      const answers = [broken(line("a", 0)), line("b", 9)]
+      const failed = yield* run(service(answers, ["terminated"]).layer)
+      assert.instanceOf(failed.error, LogGap)
+      const said: Array<unknown> = []
+      const passed = run(service(answers, ["terminated"]).layer, { onGap: "continue" })
+      assert.isUndefined((yield* Effect.provideService(passed, Logger.CurrentLoggers, collecting(said))).error)
+      assert.isNotEmpty(said)
+      for (const text of [failed.error?.message, failed.error?.stack?.split("\n    at")[0], ...said.map(String)]) {
+        assert.match(text ?? "", /lines of stdout/)
+        assert.notMatch(text ?? "", /[\p{Cc}\p{Cf}]/u)
+      }
     }))
 
   it.effect("is noticed at the end of a log that is shorter than what was read", () =>
@@ -517,6 +752,31 @@ describe("the place behind a cut", () => {
       assert.deepStrictEqual([error, text], [undefined, "xxy"])
     }))
 
+  it.effect("is not looked for again and again where each connection brings another log", () =>
+    Effect.gen(function*() {
+      const both = ["A", "B"].map((stream) => logEvent("1", stream, at(0)) + logEvent("2", stream, at(1))).join("")
+      const odd = (good: string, bad: string) =>
+        logEvent("1", good, at(0)) + logEvent("2", good, at(1)) + logEvent("1", bad, at(0)) + logEvent("3", bad, at(0))
+      const answers = Array.from({ length: 60 }, (_, index) => index % 2 === 0 ? odd("A", "B") : odd("B", "A"))
+      const { asked, layer } = service([broken(both), ...answers])
+      const { error, text } = yield* run(layer)
+      assert.strictEqual(text, "1212")
+      assert.instanceOf(error, NetworkError)
+      assert.isAtMost(asked.length, 24)
+      assert.isAbove(yield* Clock.currentTimeMillis, 30_000)
+    }))
+
+  it.effect("is that of the last line before, where the service does not say its time and nothing that is there is wanted", () =>
+    Effect.gen(function*() {
+      const undated = (body: Body) => reply(body, { date: undefined })
+      // By the clock of this machine all that is in the past.
+      yield* TestClock.setTime(Date.UTC(2030, 0))
+      const { layer } = service([undated(broken("")), undated(events("abc"))], ["terminated"], events("b", 1))
+      assert.deepInclude(yield* run(layer, { tail: 0 }), { error: undefined, text: "bc" })
+      const empty = service([undated(broken("")), undated(events("abc"))], ["terminated"], "")
+      assert.deepInclude(yield* run(empty.layer, { tail: 0 }), { error: undefined, text: "abc" })
+    }))
+
   it.effect("is known on the first connection where the last line gets another time on each", () =>
     Effect.gen(function*() {
       const now = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
@@ -527,7 +787,7 @@ describe("the place behind a cut", () => {
         same("a", 0) + stamped(3) + same("b", 1)
       ], ["terminated"])
       assert.deepInclude(yield* run(layer), { error: undefined, text: "awb" })
-      assert.deepStrictEqual(asked.map((what) => what.split(" ")[1]), ["follow", "follow", "status", "read"])
+      assert.deepStrictEqual(asked.map((what) => what.split(" ")[1]), ["follow", "follow", "status", "follow"])
     }))
 
   it.effect("is found behind what the way to the container says at first, where the reading began with the last lines", () =>
@@ -563,7 +823,7 @@ describe("the place behind a cut", () => {
         "follow 2",
         "follow 2",
         "status",
-        "read"
+        "follow"
       ])
       const late = Stream.fromEffectDrain(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(reset)))
       const empty = service([late, events("abc"), events("abc")], ["terminated"])
@@ -683,6 +943,7 @@ describe("a followed log over real connections", () => {
     Effect.gen(function*() {
       let finish = () => {}
       const server = yield* scriptedServer((response, { url }) => {
+        if (url === "/rentals") return json(response, 200, { rentals: [], total_count: 0 })
         if (!url.includes("/logs")) return bare(response, 404)
         response.writeHead(200, { "content-type": "text/event-stream" })
         response.write(events("a"))

@@ -1,9 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ApiError, Deployments, type LogOptions, LogStream } from "basilica-sdk"
-import { Effect, Fiber, Stream } from "effect"
+import { ApiError, Basilica, Deployments, type LogOptions, LogStream } from "basilica-sdk"
+import { Effect, Fiber, Layer, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
 import type { ServerResponse } from "node:http"
+import { brotliCompressSync, gzipSync } from "node:zlib"
 import { against } from "../support/client.ts"
-import { type Answer, bare, json, logEvent, rental, rentalId, scriptedServer } from "../support/ScriptedServer.ts"
+import {
+  type Answer,
+  bare,
+  json,
+  logEvent,
+  rental,
+  rentalId,
+  rentalItem,
+  scriptedServer
+} from "../support/ScriptedServer.ts"
 
 const follow = Stream.unwrap(LogStream.useSync((logStream) => logStream.follow(rentalId)))
 /** A followed log that does not connect again. */
@@ -58,10 +69,10 @@ describe("LogStream", () => {
           "/logs?follow=false",
           "/logs?follow=false&tail=0",
           "/logs?follow=true&tail=7",
-          // A deployment that is over: what may have come after the cut.
-          "/logs?follow=false&tail=7",
+          // A deployment that is over, or is stopping: what may come after the cut.
+          "/logs?follow=true&tail=7",
           "/logs?follow=true",
-          "/logs?follow=false"
+          "/logs?follow=true"
         ]
       )
     }))
@@ -159,11 +170,75 @@ describe("LogStream", () => {
         assert.deepStrictEqual(yield* read(follow, server.url), { messages: ["a"], error: undefined })
       }
       const server = yield* scriptedServer((response, { url }) => {
+        if (url === "/rentals") return json(response, 200, { rentals: [], total_count: 0 })
         if (!url.includes("/logs")) return bare(response, 404)
         response.writeHead(200, { "content-type": "text/event-stream" })
         return response.end(logEvent("a"))
       })
       assert.deepStrictEqual(yield* read(follow, server.url), { messages: ["a"], error: undefined })
+    }))
+
+  it.live("does not end on the 404 of a proxy, at its own route and at that of the state", () =>
+    Effect.gen(function*() {
+      for (const where of ["logs", "state"]) {
+        for (const words of ["<html><title>404 page not found</title></html>", ""]) {
+          let [connections, pages] = [0, 0]
+          const page = (response: ServerResponse) => {
+            response.writeHead(404, { "content-type": "text/html" })
+            response.end(words)
+          }
+          const server = yield* scriptedServer((response, { url }) => {
+            const isLog = url.includes("/logs")
+            const isOver = connections > 1
+            if (url === "/rentals") {
+              return json(response, 200, { rentals: [rentalItem(isOver ? "Stopped" : "Active")], total_count: 1 })
+            }
+            if (connections > 0 && isLog === (where === "logs") && pages++ === 0) return page(response)
+            if (!isLog) return json(response, 200, rental(isOver ? "terminated" : "active"))
+            response.writeHead(200, { "content-type": "text/event-stream" })
+            return response.end(++connections === 1 ? logEvent("a") : logEvent("a") + logEvent("b"))
+          })
+          assert.deepStrictEqual(yield* read(follow, server.url), { messages: ["a", "b"], error: undefined })
+        }
+      }
+    }))
+
+  it.live("takes no body for a log that is coded, and shows nothing of one that is a part", () =>
+    Effect.gen(function*() {
+      const lines = logEvent("a secret")
+      const bodies: ReadonlyArray<readonly [number, Record<string, string>, string | Buffer, RegExp]> = [
+        [200, { "content-encoding": "gzip" }, gzipSync(lines), /coding that was not asked for, "gzip"/],
+        [200, { "content-encoding": "br" }, Buffer.concat([brotliCompressSync(lines), Buffer.from("\n\n")]), /"br"/],
+        [206, {}, lines, /206/]
+      ]
+      for (const [status, headers, body, words] of bodies) {
+        const server = yield* scriptedServer((response) => {
+          response.writeHead(status, { "content-type": "text/event-stream", ...headers })
+          response.end(body)
+        })
+        for (const stream of [once, follow]) {
+          const { error, messages } = yield* read(stream, server.url)
+          assert.deepStrictEqual(messages, [])
+          assert.strictEqual(error?._tag, "InvalidResponse")
+          assert.match(error?.message ?? "", words)
+          assert.notInclude(error?.message ?? "", "secret")
+        }
+      }
+      // No coding at all may be named, and `fetch` takes one off by itself.
+      const plain = yield* scriptedServer((response) => {
+        response.writeHead(200, { "content-type": "text/event-stream", "content-encoding": "identity" })
+        response.end(lines)
+      })
+      assert.deepStrictEqual((yield* read(once, plain.url)).messages, ["a secret"])
+      const zipped = yield* scriptedServer((response) => {
+        response.writeHead(200, { "content-type": "text/event-stream", "content-encoding": "gzip" })
+        response.end(gzipSync(lines))
+      })
+      const overFetch = Basilica.layerHttpClient({ baseUrl: zipped.url, token: "t" }).pipe(
+        Layer.provide(FetchHttpClient.layer)
+      )
+      const fetched = yield* Stream.runCollect(once).pipe(Effect.provide(overFetch))
+      assert.deepStrictEqual(fetched.map(({ message }) => message), ["a secret"])
     }))
 
   it.live("waits for the service to notice that the deployment has ended", () =>

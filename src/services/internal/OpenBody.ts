@@ -7,12 +7,13 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { InvalidResponse } from "../../errors/InvalidResponse.ts"
 import type { NetworkError } from "../../errors/NetworkError.ts"
 import { oneLine } from "../../schema/oneLine.ts"
 import { reasonLimit } from "../../schema/wire/ErrorBody.ts"
 import { type Chunks, chunks, type ChunkSource, hasChunks } from "../ChunkSource.ts"
 import type { OpenReply } from "../Transport.ts"
-import { fromTransport } from "./Failure.ts"
+import { fromTransport, readRequestId } from "./Failure.ts"
 import { withoutTokenOf } from "./withoutToken.ts"
 
 /** Lets the connection go: whoever stops reading closes it. */
@@ -26,8 +27,17 @@ export const discard = (response: HttpClientResponse.HttpClientResponse) =>
 export const openReply = (
   operation: string,
   response: HttpClientResponse.HttpClientResponse
-): Effect.Effect<OpenReply, never, Scope.Scope> => {
+): Effect.Effect<OpenReply, InvalidResponse, Scope.Scope> => {
   const hide = withoutTokenOf(response)
+  const coding = response.headers["content-encoding"] ?? "identity"
+  // Only `fetch` decodes by itself, and leaves the header. No coding was asked for.
+  if (hasChunks(response) && !/^\s*(identity)?\s*$/i.test(coding)) {
+    const reason = `the body is in a coding that was not asked for, "${oneLine(hide(coding), 64)}"`
+    const { status } = response
+    return Effect.fail(
+      new InvalidResponse({ operation, reason, status, outcome: "none", requestId: readRequestId(response) })
+    )
+  }
   const head = {
     status: response.status,
     contentType: oneLine(hide(response.headers["content-type"] ?? ""), 256),

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { ApiError } from "../../errors/ApiError.ts"
 import { NotFound } from "../../errors/NotFound.ts"
 import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentStatus } from "../../schema/DeploymentStatus.ts"
@@ -20,9 +21,21 @@ import { type CallError, type OnRefusal, type Transport } from "../Transport.ts"
 import { decodeWith } from "./Json.ts"
 import { warnOfInvalid } from "./warnOfInvalid.ts"
 
-/** A 404 of a call about one deployment. The service sends it without a body. */
-export const notFound = (id: string): OnRefusal<never, NotFound> => ({ operation, requestId, status }) =>
-  status === 404 ? Result.fail(new NotFound({ operation, resource: "deployment", id, requestId })) : undefined
+/**
+ * A 404 of a call about one deployment. The service says it without a word, or with a code: what has other words is the
+ * page of a proxy, which knows nothing of deployments and may bring them back the next moment.
+ */
+export const notFound =
+  (id: string): OnRefusal<never, NotFound | ApiError> =>
+  ({ code, operation, reason, requestId, retryAfterMillis, status }) => {
+    if (status !== 404) return undefined
+    if (reason === "" || code !== undefined) {
+      return Result.fail(new NotFound({ operation, resource: "deployment", id, requestId }))
+    }
+    return Result.fail(
+      new ApiError({ operation, status, reason, retryable: true, outcome: "none", retryAfterMillis, requestId })
+    )
+  }
 
 /** `GET /rentals/{id}`. */
 export const getRental = (
@@ -95,3 +108,35 @@ export const rentalStatus = (
           Effect.filterOrFail((status) => status !== undefined, () => error)
         ))
   )
+
+/** What the list says of one deployment; `undefined` where it certainly does not have it. */
+export const provenStatus = (
+  transport: Transport["Service"],
+  operation: string,
+  id: string
+): Effect.Effect<DeploymentStatus | undefined, CallError> =>
+  listRentals(transport, operation, {}).pipe(
+    // The list is always there: a 404 of it is a proxy's.
+    Effect.mapError((error) =>
+      error._tag === "ApiError" && error.status === 404 ? new ApiError({ ...error, retryable: true }) : error
+    ),
+    Effect.flatMap(({ invalid, items }) => {
+      const listed = items.find((deployment) => deployment.id === id)
+      if (listed !== undefined || !invalid.some((item) => item.id === undefined || item.id === id)) {
+        return Effect.succeed(listed?.status)
+      }
+      const reason = "it is not found, and may be what cannot be read in the list"
+      return Effect.fail(new ApiError({ operation, status: 404, reason, retryable: true, outcome: "none" }))
+    })
+  )
+
+/**
+ * What became of a deployment that was there and is not found (404) now, which a proxy may say as well: `undefined` where
+ * it is gone. Where the token may not ask for the list, the 404 is believed.
+ */
+export const statusAfter404 = (
+  transport: Transport["Service"],
+  operation: string,
+  id: string
+): Effect.Effect<DeploymentStatus | undefined, CallError> =>
+  Effect.catchTag(provenStatus(transport, operation, id), "AuthorizationError", () => Effect.undefined)

@@ -21,6 +21,9 @@ const handClock = () => {
   const clock = {
     now: 1_000_000,
     currentTimeMillisUnsafe: () => clock.now,
+    /** Goes on though the other is set. */
+    elapsed: 0,
+    monotonicTimeNanosUnsafe: () => BigInt(clock.elapsed) * 1_000_000n,
     sleep: (duration: Duration.Duration) =>
       Effect.callback<void>((resume) => {
         timers.push({ due: clock.now + Duration.toMillis(duration), end: () => resume(Effect.void) })
@@ -28,6 +31,7 @@ const handClock = () => {
     /** Time goes on, and the timer that waits ends. */
     tick: async (millis: number) => {
       clock.now += millis
+      clock.elapsed += millis
       timers.shift()?.end()
       await turn()
     }
@@ -41,7 +45,7 @@ describe("who waits for bytes", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* next(untold()), chunks)
       const body = yield* new Watch().over(untold(), yield* Clock.Clock, yield* Effect.scope)
-      assert.strictEqual(yield* body, chunks)
+      assert.strictEqual(yield* body.next, chunks)
     }))
 
   it.live("loses no chunk of a pull that went on after it was given up, wherever the reader gives way to others", () =>
@@ -53,7 +57,7 @@ describe("who waits for bytes", () => {
           pulls.push((some) => resume(Effect.succeed(some)))
         })
         const source = yield* PulledSource.make(pull, scope)
-        const body = yield* new Watch().over(source, yield* Clock.Clock, scope)
+        const { next: body } = yield* new Watch().over(source, yield* Clock.Clock, scope)
         const givenUp = yield* Effect.forkChild(body, { startImmediately: true })
         yield* Fiber.interrupt(givenUp)
         const busy = Effect.forEach(Array.from({ length: 20 }), () => Effect.suspend(() => Effect.void))
@@ -80,7 +84,7 @@ describe("who waits for bytes", () => {
         onReadable: (wake) => listener = wake
       }
       const over = Effect.clockWith((clock) => new Watch().over(source, clock, scope))
-      const body = Effect.provideService(await Effect.runPromise(over), MaxOpsBeforeYield, limit)
+      const body = Effect.provideService((await Effect.runPromise(over)).next, MaxOpsBeforeYield, limit)
       const first = Effect.runFork(body)
       for (let forNothing = 0; forNothing < 5; forNothing++) {
         await turn()
@@ -99,13 +103,47 @@ describe("who waits for bytes", () => {
   })
 })
 
+describe("who waits until there is something", () => {
+  it("leaves it to the next, wherever that gives way to others and whoever gives up", async () => {
+    for (let limit = 3; limit < 60; limit++) {
+      const scope = Scope.makeUnsafe()
+      let listener: (() => void) | undefined
+      const come: Array<Chunks> = []
+      const source: ChunkSource<never> = {
+        ...silent,
+        read: () => {
+          const one = come.shift()
+          return one && Exit.succeed(one)
+        },
+        onReadable: (wake) => listener = wake
+      }
+      const body = Effect.runSync(Effect.clockWith((clock) => new Watch().over(source, clock, scope)))
+      const busy = Effect.provideService(body.ready, MaxOpsBeforeYield, limit)
+      const waiting = Effect.runFork(busy)
+      await turn()
+      listener?.()
+      await turn()
+      assert.isUndefined(waiting.pollUnsafe())
+      come.push(chunks)
+      listener?.()
+      if (limit % 2 === 0) waiting.interruptUnsafe()
+      await turn()
+      // It is there already, and nothing is taken.
+      await Effect.runPromise(body.ready)
+      await Effect.runPromise(body.ready)
+      assert.strictEqual(await Effect.runPromise(body.next), chunks, `giving way after ${limit}`)
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+    }
+  })
+})
+
 describe("the watch over silent connections", () => {
   it.effect("looks after thousands that began together one after the other", () =>
     Effect.gen(function*() {
       const watch = new Watch()
       let noticed = 0
       for (let count = 0; count < 200; count++) {
-        const body = yield* watch.over(silent, yield* Clock.Clock, yield* Effect.scope)
+        const { next: body } = yield* watch.over(silent, yield* Clock.Clock, yield* Effect.scope)
         yield* Effect.forkScoped(Effect.forever(Effect.map(body, () => noticed++)), { startImmediately: true })
       }
       let before = 0
@@ -122,7 +160,7 @@ describe("the watch over silent connections", () => {
       const watch = new Watch()
       const over = Effect.fnUntraced(function*() {
         const scope = yield* Scope.make()
-        const body = yield* watch.over(silent, yield* Clock.Clock, scope)
+        const { next: body } = yield* watch.over(silent, yield* Clock.Clock, scope)
         return { scope, fiber: yield* Effect.forkChild(body, { startImmediately: true }) }
       })
       const [stays, leaves] = [yield* over(), yield* over()]
@@ -136,7 +174,7 @@ describe("the watch over silent connections", () => {
     const clock = handClock()
     const watch = new Watch()
     const scope = Scope.makeUnsafe()
-    const over = () => Effect.runFork(Effect.runSync(watch.over(silent, clock.asClock, scope)))
+    const over = () => Effect.runFork(Effect.runSync(watch.over(silent, clock.asClock, scope)).next)
     const old = over()
     // The timer goes by a clock that stood still meanwhile: it has not ended yet.
     clock.now += 3_600_000
@@ -144,6 +182,36 @@ describe("the watch over silent connections", () => {
     await clock.tick(500)
     assert.deepStrictEqual(old.pollUnsafe(), Exit.succeed("slept"))
     assert.isUndefined(fresh.pollUnsafe())
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
+  it("notices silence though the clock of the machine is set back, and sleep after that", async () => {
+    const clock = handClock()
+    const watch = new Watch()
+    const scope = Scope.makeUnsafe()
+    const body = Effect.runSync(watch.over(silent, clock.asClock, scope)).next
+    const first = Effect.runFork(body)
+    clock.now -= 3_600_000
+    for (let second = 0; second < 61; second++) await clock.tick(1000)
+    assert.deepStrictEqual(first.pollUnsafe(), Exit.succeed("silent"))
+    const second = Effect.runFork(body)
+    clock.now += 600_000
+    await clock.tick(1000)
+    assert.deepStrictEqual(second.pollUnsafe(), Exit.succeed("slept"))
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
+  it("counts no time in which nobody waits", async () => {
+    const clock = handClock()
+    const watch = new Watch()
+    const scope = Scope.makeUnsafe()
+    const body = Effect.runSync(watch.over(silent, clock.asClock, scope)).next
+    for (let second = 0; second < 100; second++) await clock.tick(1000)
+    const waiting = Effect.runFork(body)
+    for (let second = 0; second < 58; second++) await clock.tick(1000)
+    assert.isUndefined(waiting.pollUnsafe())
+    for (let second = 0; second < 3; second++) await clock.tick(1000)
+    assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed("silent"))
     await Effect.runPromise(Scope.close(scope, Exit.void))
   })
 
@@ -155,7 +223,7 @@ describe("the watch over silent connections", () => {
     const onThrow = (error: unknown) => thrown.push(error)
     const others = process.listeners("uncaughtException")
     process.removeAllListeners("uncaughtException").on("uncaughtException", onThrow)
-    const body = () => Effect.runSync(watch.over(silent, clock.asClock, scope))
+    const body = () => Effect.runSync(watch.over(silent, clock.asClock, scope)).next
     Effect.runCallback(body(), {
       onExit: () => {
         throw new Error("of the program")
