@@ -226,7 +226,7 @@ describe("a log", () => {
 
   it.live("is cut in time, with an event that says so", () =>
     Effect.gen(function*() {
-      const { call, run } = yield* local({ requestTimeout: "100 millis" })
+      const { call, run } = yield* local({ requestTimeout: "1 second" })
       const { json } = yield* run(sh("echo one; sleep 300"))
       const { text } = yield* call("GET", `/rentals/${json.rental_id}/logs?follow=true`)
       const last = events(text).at(-1)
@@ -442,6 +442,32 @@ describe("the server", () => {
       assert.match(headers["content-type"] ?? "", /^text\/html/)
       assert.match(String(headers["content-security-policy"]), /^default-src 'none'; /)
       assert.notMatch(text, /<(?:script|link|img)[^>]+(?:src|href)=/)
+    }))
+
+  it.live("answers a body of more than 2 MiB in the same words on each route, however it is sent", () =>
+    Effect.gen(function*() {
+      const { token, url } = yield* local({ deviceSignIn: true })
+      const bodies = [["/rentals", "application/json"], ["/api-keys", "application/json"]].concat(
+        ["/oauth/token", "/oauth/device/code", "/oauth/revoke", "/activate"].map((path) => [
+          path,
+          "application/x-www-form-urlencoded"
+        ])
+      )
+      for (const [path = "", type = ""] of bodies) {
+        for (const length of [{ "content-length": String(3 * 1024 * 1024) }, { "transfer-encoding": "chunked" }]) {
+          const headers = { authorization: `Bearer ${token}`, "content-type": type, ...length }
+          const { status, text } = yield* request(url + path, {
+            method: "POST",
+            headers,
+            body: "a".repeat(3 * 1024 * 1024 - 2)
+          })
+          assert.deepStrictEqual(
+            [status, text],
+            [413, "Failed to buffer the request body: length limit exceeded"],
+            `${path} ${Object.keys(length).join()}`
+          )
+        }
+      }
     }))
 
   it.live("ends in spite of a client that does not finish its request", () =>
