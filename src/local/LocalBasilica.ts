@@ -14,10 +14,8 @@ import * as Http from "node:http"
 import * as OperatingSystem from "node:os"
 import * as Path from "node:path"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
-import { oneLine } from "../schema/oneLine.ts"
 import { BasilicaApi } from "../server/BasilicaApi.ts"
 import * as BasilicaServer from "../server/BasilicaServer.ts"
-import { ContainerRuntime } from "../server/ContainerRuntime.ts"
 import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
 import { Rentals } from "../server/Rentals.ts"
 import { type Tenant, Tenants } from "../server/Tenants.ts"
@@ -96,7 +94,7 @@ export class LocalBasilica extends Context.Service<LocalBasilica, {
         ))),
         Layer.provide([
           server(options.port ?? 0),
-          Layer.provide(sayWhyNot(), ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace })),
+          ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace }),
           Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
         ])
       )))
@@ -131,26 +129,6 @@ const make = Effect.gen(function*() {
     )
   })
 })
-
-/**
- * A client learns of a start that failed as of any failure of the service, and looks for what may run: the one who watches
- * this server is told at once. Made for each server: a constant layer is built once in a program.
- */
-const sayWhyNot = () =>
-  Layer.effect(
-    ContainerRuntime,
-    ContainerRuntime.useSync((runtime) => ({
-      ...runtime,
-      start: (spec) =>
-        Effect.tapError(runtime.start(spec), ({ message }) =>
-          Effect.logWarning(
-            `A deployment was not started: ${
-              oneLine(message, 500)
-            }. The local Basilica runs programs of this machine: ` +
-              "it pulls no image."
-          ))
-    }))
-  )
 
 const invalid = (field: string, problem: string) =>
   Effect.fail(new ConfigurationError({ operation: "LocalBasilica.layer", problems: [{ field, problem }] }))

@@ -25,7 +25,10 @@ export interface Program {
    * its `requestTimeout`, it answers 408 and goes on. Default: 0.
    */
   readonly answersAfter?: Duration.Input | undefined
-  /** How long it then is `Pending` before it runs. Default: 0. */
+  /**
+   * How long it then is `Pending` before it runs, for those who ask how it is; the answer to the deploy has no word for it, and
+   * says `Running`. The real one runs by then. Default: 0.
+   */
   readonly startsAfter?: Duration.Input | undefined
   /** What it prints, in order. Default: nothing. */
   readonly lines?: ReadonlyArray<ProgramLine> | undefined

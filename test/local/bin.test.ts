@@ -139,7 +139,7 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       const { output, run } = yield* serve()
       const { json, status } = yield* run(["no-such-program"])
       assert.strictEqual(status, 500)
-      assert.include(json.error.message, "no-such-program is no program on the path")
+      assert.strictEqual(json.error.message, "Failed to start rental: 500 Internal Server Error - ")
       while (!output.stderr.includes("\n")) yield* Effect.sleep("5 millis")
       assert.match(
         output.stderr,

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { ContainerFailure } from "../../src/server/ContainerRuntime.ts"
@@ -21,6 +22,12 @@ const assertEnvelope = (reply: Reply, status: number, code: string, message: str
   assert.strictEqual(reply.json.error.retryable, retryable)
   assert.match(reply.json.error.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/)
 }
+
+/** Keeps what is logged. */
+const keeping = (lines: Array<string>) =>
+  Logger.layer([Logger.make(({ message }) => {
+    lines.push(String(message))
+  })])
 
 const assertEmpty = (reply: Reply, status: number) => {
   assert.strictEqual(reply.status, status)
@@ -352,7 +359,7 @@ describe("POST /rentals", () => {
         const reply = yield* call("POST", "/rentals", { body: rental(changes) })
         assert.strictEqual(reply.status, 500)
         assert.strictEqual(reply.json.error.code, "BASILICA_API_OTHER_ERROR")
-        assert.match(reply.json.error.message, /^Failed to start rental: 500 Internal Server Error - /)
+        assert.strictEqual(reply.json.error.message, "Failed to start rental: 500 Internal Server Error - ")
         assert.strictEqual((yield* call("GET", "/rentals")).json.total_count, 0)
         assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
       }))
@@ -363,8 +370,11 @@ describe("POST /rentals", () => {
       const containers = machine()
       containers.start = Effect.fail(failure)
       const { call } = yield* inMemory(containers)
-      const message = "Failed to start rental: 500 Internal Server Error - the machine burns"
-      assertEnvelope(yield* call("POST", "/rentals", { body: rental() }), 500, "BASILICA_API_OTHER_ERROR", message)
+      const message = "Failed to start rental: 500 Internal Server Error - "
+      const logged: Array<string> = []
+      const reply = yield* call("POST", "/rentals", { body: rental() }).pipe(Effect.provide(keeping(logged)))
+      assertEnvelope(reply, 500, "BASILICA_API_OTHER_ERROR", message)
+      assert.deepStrictEqual(logged, ["A deployment was not started: the machine burns"])
       assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
     }))
 
@@ -522,9 +532,10 @@ describe("a rental", () => {
     Effect.gen(function*() {
       const { call, containers, path } = yield* started()
       containers.state = Effect.fail(failure)
-      const reply = yield* call("GET", path)
-      assert.strictEqual(reply.status, 500)
-      assert.match(reply.json.error.message, /^Failed to get rental status: 404 Not Found - /)
+      const logged: Array<string> = []
+      const reply = yield* call("GET", path).pipe(Effect.provide(keeping(logged)))
+      assertEnvelope(reply, 500, "BASILICA_API_OTHER_ERROR", "Failed to get rental status: 404 Not Found - ")
+      assert.match(logged.join("\n"), /^The state of rental-\S+ cannot be told: the machine burns$/)
       assert.strictEqual((yield* call("GET", "/rentals")).json.rentals[0].state, "Active")
     }))
 
