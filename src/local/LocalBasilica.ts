@@ -80,24 +80,29 @@ export class LocalBasilica extends Context.Service<LocalBasilica, {
 }>()("basilica-sdk/local/LocalBasilica") {
   /** A server that runs for as long as the layer does. At its end every rental is stopped. */
   static readonly layer = (options: LocalBasilicaOptions = {}): Layer.Layer<LocalBasilica, ConfigurationError> =>
-    Layer.unwrap(Effect.map(directory(options.directory), (path) =>
-      Layer.effect(LocalBasilica, make).pipe(
-        Layer.provide(Layer.unwrap(HttpServer.HttpServer.useSync(({ address }) =>
-          HttpRouter.serve(
-            Layer.mergeAll(
-              BasilicaServer.routes({ ...options, url: HttpServer.formatAddress(address) }),
-              docs,
-              Guard.layer({ cors: options.cors ?? [] })
-            ),
-            { disableLogger: true, disableListenLog: true, routerConfig: BasilicaServer.routerConfig }
+    Layer.unwrap(
+      Effect.map(
+        Effect.andThen(checkOrigins(options.cors ?? []), directory(options.directory)),
+        (path) =>
+          Layer.effect(LocalBasilica, make).pipe(
+            Layer.provide(Layer.unwrap(HttpServer.HttpServer.useSync(({ address }) =>
+              HttpRouter.serve(
+                Layer.mergeAll(
+                  BasilicaServer.routes({ ...options, url: HttpServer.formatAddress(address) }),
+                  docs,
+                  Guard.layer({ cors: options.cors ?? [] })
+                ),
+                { disableLogger: true, disableListenLog: true, routerConfig: BasilicaServer.routerConfig }
+              )
+            ))),
+            Layer.provide([
+              server(options.port ?? 0),
+              ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace }),
+              Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
+            ])
           )
-        ))),
-        Layer.provide([
-          server(options.port ?? 0),
-          ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace }),
-          Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
-        ])
-      )))
+      )
+    )
 }
 
 const make = Effect.gen(function*() {
@@ -132,6 +137,18 @@ const make = Effect.gen(function*() {
 
 const invalid = (field: string, problem: string) =>
   Effect.fail(new ConfigurationError({ operation: "LocalBasilica.layer", problems: [{ field, problem }] }))
+
+/** What a browser never says of a page lets no page in. */
+const checkOrigins = (origins: ReadonlyArray<string>): Effect.Effect<void, ConfigurationError> => {
+  const wrong = origins.findIndex((origin) => !isOrigin(origin))
+  return wrong === -1
+    ? Effect.void
+    : invalid(`cors[${wrong}]`, "is no origin; allowed: one such as http://localhost:5173")
+}
+
+const isOrigin = (text: string): boolean =>
+  URL.canParse(text) &&
+  (/^https?:/.test(text) ? new URL(text).origin === text : /^[a-z][\w+.-]*:\/\/[^\s/?#@]+$/.test(text))
 
 const server = (port: number) =>
   Layer.effect(

@@ -439,6 +439,11 @@ describe("the server", () => {
       assert.match(taken.message, /^LocalBasilica\.layer: port cannot be listened on \(.*EADDRINUSE.*\); allowed: /)
       assert.match((yield* Effect.flip(local({ directory: "/dev/null/x" }))).message, /directory cannot be made/)
       assert.match((yield* Effect.flip(local({ tenants: 0 }))).message, /tenants is 0; allowed: 1 or more/)
+      for (const origin of ["foo", "*", "null", "http://localhost:5173/", "http://LOCALHOST", "localhost:5173", ""]) {
+        const { message } = yield* Effect.flip(local({ cors: ["https://a.test", origin] }))
+        assert.match(message, /cors\[1\] is no origin; allowed: /, origin)
+      }
+      yield* local({ cors: ["http://localhost:5173", "chrome-extension://abc"] })
     }))
 
   it.live("shows a page that loads nothing from elsewhere, without a token", () =>
