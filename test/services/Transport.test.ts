@@ -8,7 +8,7 @@ import {
   Transport,
   type TransportOptions
 } from "basilica-sdk"
-import { Duration, Effect, Exit, Fiber, Layer, Redacted, Schedule, Tracer } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Redacted, Result, Schedule, Tracer } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { gzipSync } from "node:zlib"
@@ -256,6 +256,33 @@ describe("Transport", () => {
       yield* list.pipe(Effect.provide(services))
       assert.deepStrictEqual(refused, ["old"])
       assert.lengthOf(server.received, 2)
+    }))
+
+  it.live("sends a POST once more too after a 401, which was not carried out, and never a third time", () =>
+    Effect.gen(function*() {
+      for (const good of ["new", "newer"]) {
+        const server = yield* scriptedServer((response, { headers }) =>
+          headers.authorization === `Bearer ${good}` ? json(response, 200, { made: true }) : bare(response, 401)
+        )
+        const tokens = ["old", "new", "newer"]
+        const auth = Layer.sync(Auth, () =>
+          Auth.of({
+            token: Effect.sync(() => Redacted.make(tokens[0] ?? "")),
+            invalidate: () => Effect.sync(() => void tokens.shift())
+          }))
+        const exit = yield* Transport.use((transport) =>
+          transport.request({ operation: "post", method: "POST", path: ["x"], body: { a: 1 }, decode: Result.succeed })
+        ).pipe(
+          Effect.provide(Layer.provide(Transport.layer({ baseUrl: server.url }), [auth, FetchHttpClient.layer])),
+          Effect.result
+        )
+        assert.strictEqual(Result.isSuccess(exit), good === "new")
+        if (Result.isFailure(exit)) assert.strictEqual(exit.failure._tag, "AuthenticationError")
+        assert.deepStrictEqual(server.received.map(({ body, headers }) => [headers.authorization, body]), [
+          ["Bearer old", "{\"a\":1}"],
+          ["Bearer new", "{\"a\":1}"]
+        ])
+      }
     }))
 
   it.live("follows no redirect with the user's own fetch either", () =>
