@@ -14,10 +14,8 @@ import * as Http from "node:http"
 import * as OperatingSystem from "node:os"
 import * as Path from "node:path"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
-import { oneLine } from "../schema/oneLine.ts"
 import { BasilicaApi } from "../server/BasilicaApi.ts"
 import * as BasilicaServer from "../server/BasilicaServer.ts"
-import { ContainerRuntime } from "../server/ContainerRuntime.ts"
 import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
 import { Rentals } from "../server/Rentals.ts"
 import { type Tenant, Tenants } from "../server/Tenants.ts"
@@ -82,24 +80,29 @@ export class LocalBasilica extends Context.Service<LocalBasilica, {
 }>()("basilica-sdk/local/LocalBasilica") {
   /** A server that runs for as long as the layer does. At its end every rental is stopped. */
   static readonly layer = (options: LocalBasilicaOptions = {}): Layer.Layer<LocalBasilica, ConfigurationError> =>
-    Layer.unwrap(Effect.map(directory(options.directory), (path) =>
-      Layer.effect(LocalBasilica, make).pipe(
-        Layer.provide(Layer.unwrap(HttpServer.HttpServer.useSync(({ address }) =>
-          HttpRouter.serve(
-            Layer.mergeAll(
-              BasilicaServer.routes({ ...options, url: HttpServer.formatAddress(address) }),
-              docs,
-              Guard.layer({ cors: options.cors ?? [] })
-            ),
-            { disableLogger: true, disableListenLog: true, routerConfig: BasilicaServer.routerConfig }
+    Layer.unwrap(
+      Effect.map(
+        Effect.andThen(checkOrigins(options.cors ?? []), directory(options.directory)),
+        (path) =>
+          Layer.effect(LocalBasilica, make).pipe(
+            Layer.provide(Layer.unwrap(HttpServer.HttpServer.useSync(({ address }) =>
+              HttpRouter.serve(
+                Layer.mergeAll(
+                  BasilicaServer.routes({ ...options, url: HttpServer.formatAddress(address) }),
+                  docs,
+                  Guard.layer({ cors: options.cors ?? [] })
+                ),
+                { disableLogger: true, disableListenLog: true, routerConfig: BasilicaServer.routerConfig }
+              )
+            ))),
+            Layer.provide([
+              server(options.port ?? 0),
+              ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace }),
+              Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
+            ])
           )
-        ))),
-        Layer.provide([
-          server(options.port ?? 0),
-          Layer.provide(sayWhyNot(), ProcessRuntime.layer({ directory: path, stopGrace: options.stopGrace })),
-          Layer.provideMerge(TokenSigner.layerRsa, SecureRandom.layerWebCrypto)
-        ])
-      )))
+      )
+    )
 }
 
 const make = Effect.gen(function*() {
@@ -132,28 +135,20 @@ const make = Effect.gen(function*() {
   })
 })
 
-/**
- * A client learns of a start that failed as of any failure of the service, and looks for what may run: the one who watches
- * this server is told at once. Made for each server: a constant layer is built once in a program.
- */
-const sayWhyNot = () =>
-  Layer.effect(
-    ContainerRuntime,
-    ContainerRuntime.useSync((runtime) => ({
-      ...runtime,
-      start: (spec) =>
-        Effect.tapError(runtime.start(spec), ({ message }) =>
-          Effect.logWarning(
-            `A deployment was not started: ${
-              oneLine(message, 500)
-            }. The local Basilica runs programs of this machine: ` +
-              "it pulls no image."
-          ))
-    }))
-  )
-
 const invalid = (field: string, problem: string) =>
   Effect.fail(new ConfigurationError({ operation: "LocalBasilica.layer", problems: [{ field, problem }] }))
+
+/** What a browser never says of a page lets no page in. */
+const checkOrigins = (origins: ReadonlyArray<string>): Effect.Effect<void, ConfigurationError> => {
+  const wrong = origins.findIndex((origin) => !isOrigin(origin))
+  return wrong === -1
+    ? Effect.void
+    : invalid(`cors[${wrong}]`, "is no origin; allowed: one such as http://localhost:5173")
+}
+
+const isOrigin = (text: string): boolean =>
+  URL.canParse(text) &&
+  (/^https?:/.test(text) ? new URL(text).origin === text : /^[a-z][\w+.-]*:\/\/[^\s/?#@]+$/.test(text))
 
 const server = (port: number) =>
   Layer.effect(

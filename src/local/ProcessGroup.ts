@@ -37,6 +37,12 @@ export interface ProcessGroup {
   terminate(grace: Duration.Input): Effect.Effect<void, ContainerFailure>
 }
 
+/** Node repeats a value that it does not take, which may be a secret. */
+const reasonOf = (cause: unknown): string => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  return code === "ERR_INVALID_ARG_VALUE" ? "it, or its environment, has a null character" : String(code)
+}
+
 /** Starts the command and succeeds when its watcher stands. */
 export const start = Effect.fnUntraced(function*(options: {
   readonly command: readonly [string, ...Array<string>]
@@ -52,7 +58,7 @@ export const start = Effect.fnUntraced(function*(options: {
     )
   const child = yield* Effect.try({
     try: () => spawn(options),
-    catch: (cause) => new ContainerFailure({ message: `the command cannot be started: ${String(cause)}` })
+    catch: (cause) => new ContainerFailure({ message: `the command cannot be started: ${reasonOf(cause)}` })
   })
   child.on("error", (error) => fail(error.message))
   // Node throws away what nobody listens for when a process ends, which it may do before its output is asked for.

@@ -196,5 +196,8 @@ const find = async (program: string, directory: string, path: string): Promise<s
       .then(() => FileSystem.stat(place)).then((stat) => stat.isFile()).catch(() => false)
     if (isProgram) return place
   }
-  throw new Error(`the command cannot be started: ${program} is no program on the path`)
+  throw new Error(
+    `the command cannot be started: ${program} is no program on the path; the local Basilica runs programs of this ` +
+      "machine, and pulls no image"
+  )
 }

@@ -1,7 +1,9 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,8 +11,11 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as FileSystem from "node:fs/promises"
 import { createRequire } from "node:module"
+import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import type { CatalogExecutor } from "../server/ExecutorCatalog.ts"
+import { reader } from "../services/internal/Input.ts"
 import { LocalBasilica } from "./LocalBasilica.ts"
 
 const Executors = Schema.Array(Schema.Struct({
@@ -28,12 +33,29 @@ const Executors = Schema.Array(Schema.Struct({
   uptimePercentage: Schema.optionalKey(Schema.Finite)
 })) satisfies Schema.Schema<ReadonlyArray<CatalogExecutor>>
 
+const readMachines = reader("basilica-local", Schema.Struct({ executors: Executors }), "executors")
+
+const invalid = (field: string, problem: string) =>
+  new ConfigurationError({ operation: "basilica-local", problems: [{ field, problem }] })
+
+const readExecutors = Effect.fnUntraced(function*(file: string) {
+  const text = yield* Effect.tryPromise({
+    try: () => FileSystem.readFile(file, "utf8"),
+    catch: (cause) => invalid("executors", `cannot be read (${String(cause)}); allowed: a JSON file of machines`)
+  })
+  const json = yield* Effect.try({
+    try: () => JSON.parse(text) as unknown,
+    catch: (cause) => invalid("executors", `is a file that is no JSON (${String(cause)}); allowed: a list of machines`)
+  })
+  return (yield* readMachines({ executors: json })).executors
+})
+
 const command = Command.make("basilica-local", {
   port: Flag.Int("port").pipe(
     Flag.withDescription("The port to listen on; 0 for any that is free"),
     Flag.withDefault(0)
   ),
-  executors: Flag.FileSchema("executors", Executors, { format: "json" }).pipe(
+  executors: Flag.String("executors").pipe(
     Flag.withDescription("A JSON file with the machines to rent, in the place of the six that there are"),
     Flag.optional
   ),
@@ -66,14 +88,17 @@ const command = Command.make("basilica-local", {
     yield* Console.log([about, ...lines, ...(deviceSignIn ? [signIn] : [])].join("\n"))
     return yield* Effect.never
   }).pipe(
-    Effect.provide(LocalBasilica.layer({
-      port,
-      tenants,
-      cors,
-      deviceSignIn,
-      directory: Option.getOrUndefined(directory),
-      executors: Option.getOrUndefined(executors)
-    }))
+    Effect.provide(Layer.unwrap(
+      Effect.map(Effect.transposeOption(Option.map(executors, readExecutors)), (machines) =>
+        LocalBasilica.layer({
+          port,
+          tenants,
+          cors,
+          deviceSignIn,
+          directory: Option.getOrUndefined(directory),
+          executors: Option.getOrUndefined(machines)
+        }))
+    ))
   )).pipe(
     Command.withDescription(
       "Serves the Basilica API on the loopback and runs the commands of deployments as processes of this machine, until " +
@@ -85,9 +110,16 @@ const { version } = createRequire(import.meta.url)("../../package.json") as { re
 
 command.pipe(
   Command.run({ version }),
-  Effect.tapErrorTag("ConfigurationError", ({ message }) => Console.error(message)),
+  Effect.tapErrorTag(
+    "ConfigurationError",
+    ({ problems }) =>
+      Console.error(problems.map(({ field, problem }) => `basilica-local: ${field} ${problem}`).join("\n"))
+  ),
   Effect.provide(Layer.merge(
-    NodeServices.layer,
+    Layer.merge(
+      NodeServices.layer,
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.LogLevel] })
+    ),
     Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
   )),
   // What is wrong was said by now, and in fewer words; standard output is for a shell to read.

@@ -39,12 +39,12 @@ const rentals = HttpApiGroup.make("rentals").add(
       min_gpu_count: Schema.optionalKey(Schema.String)
     },
     success: RentalsReply,
-    error: text(400)
+    error: [text(400), envelope(500), envelope(502)]
   }).annotate(RequiredScope, "rentals:list").annotate(OpenApi.Summary, "Lists the caller's own rentals"),
   HttpApiEndpoint.post("start", "/rentals", {
     payload: StartRentalRequest,
     success: StartRentalReply,
-    error: [text(400), text(415), text(422), envelope(404), envelope(500)]
+    error: [text(400), envelope(400), text(415), text(422), envelope(404), envelope(500)]
   }).annotate(RequiredScope, "rentals:create").annotate(
     OpenApi.Summary,
     "Rents a machine and starts a container; not idempotent"

@@ -21,7 +21,10 @@ export interface BasilicaServerOptions extends IdentityProviderOptions {
   readonly executors?: ReadonlyArray<CatalogExecutor> | undefined
   /** How many tenants there are, each with a token of its own. Default: 2. */
   readonly tenants?: number | undefined
-  /** After this time a log stream is cut with an event that says so, as the service does. Default: 15 minutes. */
+  /**
+   * The longest that an answer takes, as at the service: after it a bare 408, while a deploy or a stop goes on behind it,
+   * and a log stream is cut with an event that says so. Default: 15 minutes.
+   */
   readonly requestTimeout?: Duration.Input | undefined
 }
 
@@ -30,7 +33,8 @@ export const routerConfig: Partial<FindMyWay.RouterConfig> = {
   caseSensitive: true,
   ignoreDuplicateSlashes: false,
   ignoreTrailingSlash: false,
-  maxParamLength: 2048
+  // An id that is too long to be one is none that is known, as any other.
+  maxParamLength: Infinity
 }
 
 /** Whatever is no route is a bare 403 to those who are known, and 401 to others. */
@@ -48,8 +52,9 @@ const unmapped = HttpRouter.use(Effect.fnUntraced(function*(router) {
  * containers. It needs no particular platform: time is the `Clock`, chance is `Random` and `SecureRandom`, and state is in
  * memory. `url` is where it is reached, which its tokens name as their issuer.
  */
-export const routes = ({ url, ...options }: BasilicaServerOptions & { readonly url: string }) =>
-  Layer.mergeAll(
+export const routes = ({ url, ...options }: BasilicaServerOptions & { readonly url: string }) => {
+  const requestTimeout = options.requestTimeout ?? "15 minutes"
+  return Layer.mergeAll(
     HttpApiBuilder.layer(BasilicaApi, { openapiPath: "/openapi.json" }),
     SignInRoutes.layer,
     unmapped
@@ -57,11 +62,11 @@ export const routes = ({ url, ...options }: BasilicaServerOptions & { readonly u
     Layer.provide([
       Handlers.health,
       Handlers.executors,
-      Handlers.rentals({ requestTimeout: options.requestTimeout ?? "15 minutes" }),
+      Handlers.rentals({ requestTimeout }),
       Handlers.apiKeys
     ]),
     Layer.provide([
-      Gates.Authenticated.layer,
+      Gates.Authenticated.layer({ requestTimeout }),
       Gates.FrameworkRefusals.layer,
       Gates.Human.layer,
       Gates.Owned.layer
@@ -75,3 +80,4 @@ export const routes = ({ url, ...options }: BasilicaServerOptions & { readonly u
     })),
     Layer.provide(HttpServer.layerServices)
   )
+}

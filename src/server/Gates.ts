@@ -1,17 +1,20 @@
-import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as Headers from "effect/http/Headers"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type { unhandled } from "effect/Types"
 import { ErrorEnvelope } from "../schema/wire/ErrorBody.ts"
+import * as Body from "./Body.ts"
 import * as Refusals from "./Refusals.ts"
 import { type Rental, Rentals } from "./Rentals.ts"
 import { type Caller, Tenants } from "./Tenants.ts"
@@ -25,29 +28,55 @@ export class CurrentCaller extends Context.Service<CurrentCaller, Caller>()("bas
 /** The rental that the path names. */
 export class CurrentRental extends Context.Service<CurrentRental, Rental>()("basilica-sdk/server/CurrentRental") {}
 
-/** Lets those in who are known (else 401) and may do what the route does (else a bare 403). */
+/**
+ * Lets those in who are known (else 401) and may do what the route does (else a bare 403), and answers a bare 408 where the
+ * answer takes too long.
+ */
 export class Authenticated extends HttpApiMiddleware.Service<Authenticated, { provides: CurrentCaller }>()(
   "basilica-sdk/server/Authenticated",
   {
     security: { bearer: HttpApiSecurity.bearer },
-    error: [ErrorEnvelope.pipe(HttpApiSchema.status(401)), HttpApiSchema.Empty(403)]
+    error: [ErrorEnvelope.pipe(HttpApiSchema.status(401)), HttpApiSchema.Empty(403), HttpApiSchema.Empty(408)]
   }
 ) {
-  static readonly layer: Layer.Layer<Authenticated, never, Tenants> = Layer.effect(
-    Authenticated,
-    Effect.map(Tenants, (tenants) => ({
-      bearer: (handler, { endpoint }) =>
-        Effect.gen(function*() {
-          // The service takes the header without "Bearer" too, which the decoded credential would not show.
-          const { headers } = yield* HttpServerRequest.HttpServerRequest
-          const caller = yield* tenants.authenticate(headers["authorization"])
-          const scope = Context.getOrUndefined(endpoint.annotations, RequiredScope)
-          if (scope === undefined || !covers(caller.scopes, scope)) return yield* Refusals.empty(403)
-          return yield* Effect.provideService(handler, CurrentCaller, caller)
-        }).pipe(Refusals.respond)
-    }))
-  )
+  static readonly layer = (options: {
+    readonly requestTimeout: Duration.Input
+  }): Layer.Layer<Authenticated, never, Tenants> =>
+    Layer.effect(
+      Authenticated,
+      Effect.map(Tenants, (tenants) => ({
+        bearer: (handler, { endpoint }) =>
+          Effect.gen(function*() {
+            // The service takes the header without "Bearer" too, which the decoded credential would not show.
+            const { headers } = yield* HttpServerRequest.HttpServerRequest
+            const caller = yield* tenants.authenticate(headers["authorization"])
+            const scope = Context.getOrUndefined(endpoint.annotations, RequiredScope)
+            if (scope === undefined || !covers(caller.scopes, scope)) return yield* Refusals.empty(403)
+            return yield* Effect.provideService(handler, CurrentCaller, caller)
+          }).pipe(Refusals.respond, answersWithin(options.requestTimeout))
+      }))
+    )
 }
+
+/** What cannot be interrupted, a start or a stop, goes on behind the 408. */
+const answersWithin =
+  (limit: Duration.Input) =>
+  <E, R>(answer: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>): typeof answer =>
+    Effect.flatMap(
+      Effect.forkDetach(answer, { startImmediately: true, uninterruptible: "inherit" }),
+      (answering) =>
+        Effect.raceFirst(
+          Effect.interruptible(Fiber.join(answering)),
+          Effect.interruptible(Effect.as(Effect.sleep(limit), undefined))
+        ).pipe(
+          Effect.map((reply) => {
+            if (reply !== undefined) return reply
+            answering.interruptUnsafe()
+            return HttpServerResponse.empty({ status: 408 })
+          }),
+          Effect.onInterrupt(() => Fiber.interrupt(answering))
+        )
+    )
 
 const covers = (scopes: ReadonlyArray<string>, required: string): boolean =>
   scopes.some((scope) => scope === required || (scope.endsWith(":*") && required.startsWith(scope.slice(0, -1))))
@@ -92,28 +121,26 @@ export class FrameworkRefusals extends HttpApiMiddleware.Service<FrameworkRefusa
   static readonly layer: Layer.Layer<FrameworkRefusals> = Layer.succeed(
     FrameworkRefusals,
     Effect.fnUntraced(function*(handler, { endpoint }) {
-      const request = yield* HttpServerRequest.HttpServerRequest
-      if (endpoint.payload.size > 0 && !isJsonType(request.headers["content-type"])) {
-        return yield* Refusals.toResponse(
-          Refusals.text(415, "Expected request with `Content-Type: application/json`")
-        )
-      }
-      if (Number(request.headers["content-length"] ?? 0) > Number(bodyLimit)) {
-        return yield* Refusals.toResponse(tooLarge)
+      let request = yield* HttpServerRequest.HttpServerRequest
+      let body = ""
+      if (endpoint.payload.size > 0) {
+        if (!isJsonType(request.headers["content-type"])) {
+          return yield* Refusals.text(415, "Expected request with `Content-Type: application/json`")
+        }
+        // Any `application/*+json` is taken, which what decodes it knows by its plain name alone.
+        request = request.modify({ headers: Headers.set(request.headers, "content-type", "application/json") })
+        // Kept by the request, so it is read once.
+        body = yield* Body.readText(request)
       }
       return yield* Effect.catchIf(
-        Effect.provideService(handler, HttpIncomingMessage.MaxBodySize, bodyLimit),
+        Effect.provideService(handler, HttpServerRequest.HttpServerRequest, request),
         (error: unknown): error is unhandled & HttpApiError.HttpApiSchemaError =>
           HttpApiError.HttpApiSchemaError.is(error),
-        (error) => Effect.flatMap(Effect.orDie(request.text), (body) => Refusals.toResponse(refusalOf(error, body)))
+        (error) => Effect.fail(refusalOf(error, body))
       )
-    })
+    }, Refusals.respond)
   )
 }
-
-/** The framework's own limit. */
-const bodyLimit = ByteSize.mebibytes(2)
-const tooLarge = Refusals.text(413, "Failed to buffer the request body: length limit exceeded")
 
 const refusalOf = (error: HttpApiError.HttpApiSchemaError, body: string): Refusals.Refusal => {
   const words = error.cause.message

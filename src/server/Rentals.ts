@@ -7,6 +7,7 @@ import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
 import * as ImageReference from "../schema/ImageReference.ts"
+import { oneLine } from "../schema/oneLine.ts"
 import type { ExecutorsReply } from "../schema/wire/Executors.ts"
 import type {
   RentalItemWire,
@@ -100,6 +101,7 @@ const make = Effect.fnUntraced(function*(options: {
   )
 
   const free = Effect.gen(function*() {
+    // Before those that run: a start that ends in between is in neither otherwise, and its machine would be given twice.
     const held = yield* Ref.get(reserved)
     const rented = new Set((yield* running).map((rental) => rental.executor.id))
     return options.executors.filter((executor) => !rented.has(executor.id) && !held.has(executor.id))
@@ -211,10 +213,11 @@ const make = Effect.fnUntraced(function*(options: {
       return items.filter((item) => wanted === undefined || item.state === wanted)
     }),
     status: Effect.fn("Rentals.status")(function*(rental) {
-      const state = yield* Effect.mapError(
-        stateOf(rental),
-        ({ message }) => Refusals.other(`Failed to get rental status: 404 Not Found - ${message}`)
-      )
+      const state = yield* Effect.catch(stateOf(rental), ({ message }) =>
+        Effect.andThen(
+          Effect.logWarning(`The state of ${rental.id} cannot be told: ${oneLine(message, 500)}`),
+          Effect.fail(Refusals.other("Failed to get rental status: 404 Not Found - "))
+        ))
       const createdAt = WireTime.utc(rental.createdAt)
       return {
         rentalId: rental.id,
@@ -230,9 +233,14 @@ const make = Effect.fnUntraced(function*(options: {
   })
 })
 
-/** What goes wrong behind the API comes as one kind of error; the real service leaves out the reason at the end. */
+/**
+ * What goes wrong behind the API comes as one kind of error, without its reason: the one who watches this server is told.
+ */
 const startFailure = (reason: string) =>
-  Effect.fail(Refusals.other(`Failed to start rental: 500 Internal Server Error - ${reason}`))
+  Effect.andThen(
+    Effect.logWarning(`A deployment was not started: ${oneLine(reason, 500)}`),
+    Effect.fail(Refusals.other("Failed to start rental: 500 Internal Server Error - "))
+  )
 
 const startReply = (rental: Rental): typeof StartRentalReply.Type => ({
   rentalId: rental.id,

@@ -2,7 +2,9 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Body from "./Body.ts"
 import { type Answer, IdentityProvider } from "./IdentityProvider.ts"
+import * as Refusals from "./Refusals.ts"
 import { TokenSigner } from "./TokenSigner.ts"
 
 /** The routes of the sign-in service, beside those of the API. */
@@ -36,11 +38,13 @@ const withForm =
           })
           : answer(read)),
       ({ body, status }) => HttpServerResponse.jsonUnsafe(body, { status, headers: { "cache-control": "no-store" } })
-    )
+    ).pipe(Refusals.respond)
 
-const readForm = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<URLSearchParams | undefined> =>
+const readForm = (
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<URLSearchParams | undefined, Refusals.Refusal> =>
   /^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(request.headers["content-type"] ?? "")
-    ? Effect.map(Effect.orDie(request.text), (text) => new URLSearchParams(text))
+    ? Effect.map(Body.readText(request), (text) => new URLSearchParams(text))
     : Effect.undefined
 
 /**
@@ -63,7 +67,7 @@ const activate = Effect.fnUntraced(function*(
   const known = yield* provider.decide(userCode, answer === "confirm" ? { person } : "denied")
   if (!known) return page(404, "<p>No device waits with this code. It may have expired: start the sign-in again.</p>")
   return page(200, answer === "confirm" ? "<p>The device is signed in. You can close this page.</p>" : "<p>Denied.</p>")
-})
+}, Refusals.respond)
 
 const question = (userCode: string, people: ReadonlyArray<string>): string =>
   `<p>A program asks to act for you. Confirm only what you began yourself, if it shows the same code.</p>

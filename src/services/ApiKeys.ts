@@ -9,6 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { Conflict } from "../errors/Conflict.ts"
+import { InvalidResponse } from "../errors/InvalidResponse.ts"
 import { NotFound } from "../errors/NotFound.ts"
 import type { ApiKey } from "../schema/ApiKey.ts"
 import type { Listing } from "../schema/Listing.ts"
@@ -39,7 +40,10 @@ export class ApiKeys extends Context.Service<ApiKeys, {
   create(name: string): Effect.Effect<CreatedApiKey, ConfigurationError | CallError | Conflict>
   /** Lists your keys, newest first, without their secrets. */
   readonly list: Effect.Effect<Listing<ApiKey>, CallError>
-  /** Revokes a key. `NotFound` where there is none of that name. */
+  /**
+   * Revokes a key. `NotFound` where there is none of that name. An answer that is not the service's own is proved by the list
+   * of keys; where that shows the key still, or cannot be had, it is an `InvalidResponse` whose `outcome` is `"unknown"`.
+   */
   revoke(name: string): Effect.Effect<void, ConfigurationError | CallError | NotFound>
 }>()("basilica-sdk/services/ApiKeys") {
   /** The service over a `Transport`. */
@@ -64,7 +68,7 @@ const make = (transport: Transport["Service"]): ApiKeys["Service"] =>
     revoke: method("ApiKeys.revoke")(function*(name) {
       yield* readRevokeName(name)
       yield* Effect.annotateCurrentSpan("key", name)
-      yield* revoke(transport, "ApiKeys.revoke", name)
+      yield* Deadline.within(transport.timeout)(revoke(transport, "ApiKeys.revoke", name))
     })
   })
 
@@ -111,20 +115,36 @@ const create = (transport: Transport["Service"], operation: string, name: string
 const list = (transport: Transport["Service"], operation: string) =>
   transport.request({ operation, method: "GET", path: ["api-keys"], scope: "keys:list", decode: decodeList })
 
+/** What is no clear answer is proved by the list. */
 const revoke = (transport: Transport["Service"], operation: string, name: string) =>
   transport.request<void, NotFound>({
     operation,
     method: "DELETE",
     path: ["api-keys", name],
     scope: "keys:revoke",
-    decode: () => Result.void,
+    // The service answers without a word. Another's page or JSON, also with a 200, is no proof; a 202 is a promise.
+    decode: (body, status) =>
+      body !== undefined
+        ? Result.fail("it has a body, and the service sends none")
+        : status === 202
+        ? Result.fail("it was accepted (202), and not done")
+        : Result.void,
     onRefusal: ({ mayHaveRun, operation, requestId, status }) => {
       if (status !== 404) return undefined
       // The key was there when an earlier attempt reached the service, whose reply was lost.
       if (mayHaveRun) return Result.void
       return Result.fail(new NotFound({ operation, resource: "API key", id: name, requestId }))
     }
-  })
+  }).pipe(Effect.catchTag("InvalidResponse", (error) => {
+    const unproven = new InvalidResponse({ ...error, outcome: "unknown" })
+    return Effect.flatMap(
+      Effect.mapError(list(transport, operation), () => unproven),
+      ({ invalid, items }) =>
+        items.some((one) => one.name === name) || invalid.some(({ id }) => id === undefined || id === name)
+          ? Effect.fail(unproven)
+          : Effect.void
+    )
+  }))
 
 const readCreateName = reader("ApiKeys.create", ApiKeyName, "name")
 const readRevokeName = reader("ApiKeys.revoke", ApiKeyName, "name")

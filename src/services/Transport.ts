@@ -83,6 +83,8 @@ interface Request {
   readonly scope?: string
   /** A JSON value. */
   readonly body?: unknown
+  /** What of the body no error may show where the service repeats it. Those of 8 characters or more are hidden. */
+  readonly secrets?: ReadonlyArray<string>
   /** The deadline for everything: connecting, reply, body and retries. Default: the option `timeout` of the layer. */
   readonly timeout?: Duration.Input | undefined
 }
@@ -322,10 +324,10 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     return Result.isSuccess(value) ? value.success : yield* Effect.fail(
       new InvalidResponse({
         operation: call.operation,
-        reason: withoutTokenOf(response)(value.failure),
+        reason: withoutTokenOf(response, call.secrets)(value.failure),
         status: response.status,
         outcome: changes(call) ? "done" : "none",
-        requestId: readRequestId(response)
+        requestId: readRequestId(response, call.secrets)
       })
     )
   })

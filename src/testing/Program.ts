@@ -20,9 +20,15 @@ import type * as Duration from "effect/Duration"
  * ```
  */
 export interface Program {
-  /** How long the service takes to answer the deploy, as the real one does: minutes. Default: 0. */
+  /**
+   * How long the service takes to start it, and then to answer the deploy: minutes, as the real one does. After 15 of them,
+   * its `requestTimeout`, it answers 408 and goes on. Default: 0.
+   */
   readonly answersAfter?: Duration.Input | undefined
-  /** How long it then is `Pending` before it runs. Default: 0. */
+  /**
+   * How long it then is `Pending` before it runs, for those who ask how it is; the answer to the deploy has no word for it, and
+   * says `Running`. The real one runs by then. Default: 0.
+   */
   readonly startsAfter?: Duration.Input | undefined
   /** What it prints, in order. Default: nothing. */
   readonly lines?: ReadonlyArray<ProgramLine> | undefined

@@ -188,6 +188,53 @@ describe("a secret", () => {
     }
   }
 
+  it.live(
+    "that was put in an environment is shown by no deploy, whose service repeats the line that it ran",
+    () =>
+      Effect.gen(function*() {
+        const environment = {
+          LONG: canary.environment,
+          SHORT: "canary-8",
+          QUOTED: "canary\n\"first\"\n\"second line\""
+        }
+        const line = (sent: typeof environment) =>
+          Object.entries(sent).map(([name, one]) => `-e ${name}=${one}`).join(" ")
+        const echoes: ReadonlyArray<(response: ServerResponse, status: number, sent: typeof environment) => void> = [
+          (response, status, sent) =>
+            envelope(response, status, "BASILICA_API_OTHER_ERROR", `docker run ${line(sent)} x`),
+          (response, status, sent) => json(response, status, { error: `docker run ${line(sent)}` }),
+          (response, status, sent) => json(response, status, { error: sent.SHORT, message: line(sent) }),
+          (response, status, sent) => void response.writeHead(status).end(`failed with ${JSON.stringify(sent)}`),
+          (response, status, sent) => void response.writeHead(status).end(`cut off: ${line(sent).slice(0, 28)}`),
+          (response, status, { LONG }) => bare(response, status, { "x-request-id": LONG })
+        ]
+        const failures: Array<string> = []
+        for (const [over, connect] of transports) {
+          for (const status of [200, 400, 404, 422, 500, 502]) {
+            for (const [index, echo] of echoes.entries()) {
+              const server = yield* scriptedServer((response, { body, method }) =>
+                method === "GET"
+                  ? json(response, 200, { rentals: [], total_count: 0 })
+                  : echo(response, status, (JSON.parse(body) as { environment: typeof environment }).environment)
+              )
+              const { logs, run, traces } = observed()
+              const exit = yield* run(Effect.provide(
+                Deployments.use((_) => _.deploy({ executorId: "e", image: "ubuntu", noSsh: true, environment })),
+                connect({ baseUrl: server.url, token: canary.accessToken, retry: atOnce, deployTimeout: "200 millis" })
+              ))
+              assert.isTrue(Exit.isFailure(exit))
+              for (const text of [...renderings(exit), ...logs, ...traces()]) {
+                clean(text, `${status} with echo ${index} over ${over}`)
+              }
+              failures.push(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "")
+            }
+          }
+        }
+        assert.isAbove(failures.filter((text) => text.includes("-e LONG=<redacted>")).length, 8)
+      }),
+    patience
+  )
+
   it.live("that was just made is shown to nobody who does not ask for it", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response) =>

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as FileSystem from "node:fs/promises"
@@ -24,6 +25,12 @@ const freePort = Effect.callback<number>((resume) => {
     server.close(() => resume(Effect.succeed(port)))
   })
 })
+
+/** Keeps what is logged. */
+const keeping = (lines: Array<string>) =>
+  Logger.layer([Logger.make(({ message }) => {
+    lines.push(String(message))
+  })])
 
 describe("a command", () => {
   it.live("runs with its own environment and directory, and nothing of the server's but the path", () =>
@@ -120,18 +127,18 @@ describe("a command", () => {
   it.live("that is not there is answered with 500, and its machine is free", () =>
     Effect.gen(function*() {
       const directory = yield* temporary
-      const { call, run } = yield* local({ directory })
+      const logged: Array<string> = []
+      const { call, run } = yield* Effect.provide(local({ directory }), keeping(logged))
       for (const command of [["no-such-program"], ["./none"], ["/etc/passwd"], ["/tmp"]]) {
         const { json, status } = yield* run(command)
         assert.strictEqual(status, 500)
-        assert.match(
-          json.error.message,
-          /^Failed to start rental: 500 Internal Server Error - the command cannot be started: /
-        )
+        assert.strictEqual(json.error.message, "Failed to start rental: 500 Internal Server Error - ")
       }
-      assert.strictEqual((yield* run(["echo", "\0"])).status, 500)
+      assert.strictEqual((yield* run(["echo", "canary\0"])).status, 500)
       assert.strictEqual((yield* run(["echo", "x".repeat(1_500_000)])).status, 500)
-      assert.strictEqual((yield* run(["echo"], { environment: { A: "\0" } })).status, 500)
+      assert.strictEqual((yield* run(["echo"], { environment: { A: "canary\0" } })).status, 500)
+      assert.lengthOf(logged.filter((line) => line.startsWith("A deployment was not started: the command cannot")), 7)
+      assert.notInclude(logged.join("\n"), "canary")
       assert.deepStrictEqual(yield* Effect.promise(() => FileSystem.readdir(directory)), [])
       assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
     }))
@@ -226,7 +233,7 @@ describe("a log", () => {
 
   it.live("is cut in time, with an event that says so", () =>
     Effect.gen(function*() {
-      const { call, run } = yield* local({ requestTimeout: "100 millis" })
+      const { call, run } = yield* local({ requestTimeout: "1 second" })
       const { json } = yield* run(sh("echo one; sleep 300"))
       const { text } = yield* call("GET", `/rentals/${json.rental_id}/logs?follow=true`)
       const last = events(text).at(-1)
@@ -341,14 +348,14 @@ describe("ports", () => {
 
   it.live("that are taken are answered with 500, and nothing stays open", () =>
     Effect.gen(function*() {
-      const { run, url } = yield* local()
+      const logged: Array<string> = []
+      const { run, url } = yield* Effect.provide(local(), keeping(logged))
       const taken = Number(new URL(url).port)
       const free = yield* freePort
       for (const container_port of [taken, 80]) {
         const ports = [{ container_port: 81, host_port: free }, { container_port, host_port: taken }]
-        const { json, status } = yield* run(sh("sleep 300"), { ports })
-        assert.strictEqual(status, 500)
-        assert.include(json.error.message, `port ${taken} cannot be allocated`)
+        assert.strictEqual((yield* run(sh("sleep 300"), { ports })).status, 500)
+        assert.include(logged.pop(), `port ${taken} cannot be allocated`)
       }
       assert.strictEqual(
         (yield* run(sh("sleep 300"), { ports: [{ container_port: 81, host_port: free }] })).status,
@@ -432,6 +439,11 @@ describe("the server", () => {
       assert.match(taken.message, /^LocalBasilica\.layer: port cannot be listened on \(.*EADDRINUSE.*\); allowed: /)
       assert.match((yield* Effect.flip(local({ directory: "/dev/null/x" }))).message, /directory cannot be made/)
       assert.match((yield* Effect.flip(local({ tenants: 0 }))).message, /tenants is 0; allowed: 1 or more/)
+      for (const origin of ["foo", "*", "null", "http://localhost:5173/", "http://LOCALHOST", "localhost:5173", ""]) {
+        const { message } = yield* Effect.flip(local({ cors: ["https://a.test", origin] }))
+        assert.match(message, /cors\[1\] is no origin; allowed: /, origin)
+      }
+      yield* local({ cors: ["http://localhost:5173", "chrome-extension://abc"] })
     }))
 
   it.live("shows a page that loads nothing from elsewhere, without a token", () =>
@@ -442,6 +454,32 @@ describe("the server", () => {
       assert.match(headers["content-type"] ?? "", /^text\/html/)
       assert.match(String(headers["content-security-policy"]), /^default-src 'none'; /)
       assert.notMatch(text, /<(?:script|link|img)[^>]+(?:src|href)=/)
+    }))
+
+  it.live("answers a body of more than 2 MiB in the same words on each route, however it is sent", () =>
+    Effect.gen(function*() {
+      const { token, url } = yield* local({ deviceSignIn: true })
+      const bodies = [["/rentals", "application/json"], ["/api-keys", "application/json"]].concat(
+        ["/oauth/token", "/oauth/device/code", "/oauth/revoke", "/activate"].map((path) => [
+          path,
+          "application/x-www-form-urlencoded"
+        ])
+      )
+      for (const [path = "", type = ""] of bodies) {
+        for (const length of [{ "content-length": String(3 * 1024 * 1024) }, { "transfer-encoding": "chunked" }]) {
+          const headers = { authorization: `Bearer ${token}`, "content-type": type, ...length }
+          const { status, text } = yield* request(url + path, {
+            method: "POST",
+            headers,
+            body: "a".repeat(3 * 1024 * 1024 - 2)
+          })
+          assert.deepStrictEqual(
+            [status, text],
+            [413, "Failed to buffer the request body: length limit exceeded"],
+            `${path} ${Object.keys(length).join()}`
+          )
+        }
+      }
     }))
 
   it.live("ends in spite of a client that does not finish its request", () =>

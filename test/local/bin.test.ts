@@ -139,7 +139,7 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       const { output, run } = yield* serve()
       const { json, status } = yield* run(["no-such-program"])
       assert.strictEqual(status, 500)
-      assert.include(json.error.message, "no-such-program is no program on the path")
+      assert.strictEqual(json.error.message, "Failed to start rental: 500 Internal Server Error - ")
       while (!output.stderr.includes("\n")) yield* Effect.sleep("5 millis")
       assert.match(
         output.stderr,
@@ -153,8 +153,34 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       const { url } = yield* serve()
       const { ended, output } = yield* spawn("--port", new URL(url).port)
       assert.strictEqual(yield* ended, 1)
-      assert.match(output.stderr, /^LocalBasilica\.layer: port cannot be listened on .*\n$/)
+      assert.match(
+        output.stderr,
+        /^basilica-local: port cannot be listened on \(.*EADDRINUSE.*\); allowed: .*free\)?\n$/
+      )
       assert.strictEqual(output.stdout, "")
+      const directory = yield* temporary
+      const file = Path.join(directory, "machines.json")
+      const cases: ReadonlyArray<readonly [string | undefined, ReadonlyArray<string>, RegExp]> = [
+        [
+          "[{\"id\":\"a\",\"cpu\":{\"cores\":1,\"model\":\"x\",\"memoryGb\":\"y\"}}]",
+          ["--executors", file],
+          /^basilica-local: executors\[0\]\.gpus is missing\n.*executors\[0\]\.cpu\.memoryGb is not right; allowed: .*\n$/
+        ],
+        ["[", ["--executors", file], /^basilica-local: executors is a file that is no JSON \(.*\); allowed: .*\n$/],
+        [
+          undefined,
+          ["--executors", `${file}.none`],
+          /^basilica-local: executors cannot be read \(.*ENOENT.*\); allowed: .*\n$/
+        ],
+        [undefined, ["--cors", "foo"], /^basilica-local: cors\[0\] is no origin; allowed: .*\n$/]
+      ]
+      for (const [text, parameters, words] of cases) {
+        if (text !== undefined) yield* Effect.promise(() => FileSystem.writeFile(file, text))
+        const wrong = yield* spawn(...parameters)
+        assert.strictEqual(yield* wrong.ended, 1)
+        assert.match(wrong.output.stderr, words)
+        assert.strictEqual(wrong.output.stdout, "")
+      }
     }))
 
   it.live("says its version and its flags", () =>
@@ -167,5 +193,6 @@ describe("basilica-local", { timeout: 30_000 }, () => {
       for (const flag of ["--port", "--executors", "--dir", "--tenants", "--device-sign-in", "--cors"]) {
         assert.include(help.output.stdout, flag)
       }
+      for (const flag of ["--wizard", "--completions"]) assert.notInclude(help.output.stdout, flag)
     }))
 })

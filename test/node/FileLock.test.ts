@@ -77,12 +77,39 @@ describe("a lock between programs", () => {
       })
   )
 
-  onItsTime("is not waited for for ever where its place is a link to nowhere", () =>
+  const strange: Readonly<Record<string, (path: string) => void>> = {
+    "a pipe that nobody writes to": (path) => execFileSync("mkfifo", [path]),
+    "a link to nowhere": (path) => Files.symlinkSync(`${path}-nowhere`, path),
+    "far too large": (path) => Files.writeFileSync(path, " ".repeat(5 * 1024 * 1024))
+  }
+  for (const [what, make] of Object.entries(strange)) {
+    for (const suffix of ["", ".takeover"]) {
+      const name = `is taken over after a silence where ${suffix === "" ? "its place" : "the second lock"} is ${what}`
+      onItsTime(name, () =>
+        Effect.gen(function*() {
+          const path = yield* lockPath
+          if (suffix !== "") Files.writeFileSync(path, "")
+          make(`${path}${suffix}`)
+          // Where it is waited for a pipe, this ends the waiting.
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              if (Files.existsSync(path)) Files.closeSync(Files.openSync(path, "r+"))
+            })
+          )
+          assert.strictEqual((yield* ten(path, quick)).most, 1)
+        }))
+    }
+  }
+
+  onItsTime("is not looked for behind a link: what it leads to says nothing", () =>
     Effect.gen(function*() {
       const path = yield* lockPath
-      Files.symlinkSync(`${path}-nowhere`, path)
-      const error = yield* Effect.flip(withLock(path, { ...quick, wait: 0 })(Effect.void))
-      assert.strictEqual(error._tag, "LockBusy")
+      const other = `${path}-other`
+      yield* acquire(other, quick)
+      const text = Files.readFileSync(other, "utf8")
+      Files.symlinkSync(other, path)
+      yield* withLock(path, { ...quick, wait: 0 })(Effect.sync(() => assert.isTrue(Files.lstatSync(path).isFile())))
+      assert.strictEqual(Files.readFileSync(other, "utf8"), text)
     }))
 
   onItsTime("is kept by its heartbeat for longer than a silent one would be", () =>

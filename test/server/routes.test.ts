@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { ContainerFailure } from "../../src/server/ContainerRuntime.ts"
@@ -21,6 +22,12 @@ const assertEnvelope = (reply: Reply, status: number, code: string, message: str
   assert.strictEqual(reply.json.error.retryable, retryable)
   assert.match(reply.json.error.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/)
 }
+
+/** Keeps what is logged. */
+const keeping = (lines: Array<string>) =>
+  Logger.layer([Logger.make(({ message }) => {
+    lines.push(String(message))
+  })])
 
 const assertEmpty = (reply: Reply, status: number) => {
   assert.strictEqual(reply.status, status)
@@ -352,7 +359,7 @@ describe("POST /rentals", () => {
         const reply = yield* call("POST", "/rentals", { body: rental(changes) })
         assert.strictEqual(reply.status, 500)
         assert.strictEqual(reply.json.error.code, "BASILICA_API_OTHER_ERROR")
-        assert.match(reply.json.error.message, /^Failed to start rental: 500 Internal Server Error - /)
+        assert.strictEqual(reply.json.error.message, "Failed to start rental: 500 Internal Server Error - ")
         assert.strictEqual((yield* call("GET", "/rentals")).json.total_count, 0)
         assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
       }))
@@ -363,8 +370,11 @@ describe("POST /rentals", () => {
       const containers = machine()
       containers.start = Effect.fail(failure)
       const { call } = yield* inMemory(containers)
-      const message = "Failed to start rental: 500 Internal Server Error - the machine burns"
-      assertEnvelope(yield* call("POST", "/rentals", { body: rental() }), 500, "BASILICA_API_OTHER_ERROR", message)
+      const message = "Failed to start rental: 500 Internal Server Error - "
+      const logged: Array<string> = []
+      const reply = yield* call("POST", "/rentals", { body: rental() }).pipe(Effect.provide(keeping(logged)))
+      assertEnvelope(reply, 500, "BASILICA_API_OTHER_ERROR", message)
+      assert.deepStrictEqual(logged, ["A deployment was not started: the machine burns"])
       assert.strictEqual((yield* call("GET", "/executors")).json.total_count, 6)
     }))
 
@@ -401,6 +411,26 @@ describe("POST /rentals", () => {
       const expected = "Expected request with `Content-Type: application/json`"
       assertText(yield* post(JSON.stringify(rental()), { "content-type": "text/plain" }), 415, expected)
       assertText(yield* post(JSON.stringify(rental()), { "content-type": "" }), 415, expected)
+      const own = { "content-type": "application/vnd.acme+json; charset=utf-8" }
+      assertText(yield* post("{", own), 400, "Failed to parse the request body as JSON: ")
+      assert.strictEqual((yield* post(JSON.stringify(rental()), own)).status, 200)
+    }))
+
+  it.effect("answers a bare 408 after fifteen minutes, and goes on", () =>
+    Effect.gen(function*() {
+      const containers = machine()
+      const { call } = yield* inMemory(containers)
+      const begun = yield* Deferred.make<void>()
+      containers.start = Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("20 minutes"))
+      const starting = yield* Effect.forkChild(call("POST", "/rentals", { body: rental() }))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("899 seconds")
+      assert.isUndefined(starting.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assertEmpty(yield* Fiber.join(starting), 408)
+      assert.strictEqual((yield* call("GET", "/rentals")).json.total_count, 0)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* call("GET", "/rentals")).json.total_count, 1)
     }))
 
   it.effect("finishes a start whose caller has gone, so that the list shows it", () =>
@@ -502,9 +532,10 @@ describe("a rental", () => {
     Effect.gen(function*() {
       const { call, containers, path } = yield* started()
       containers.state = Effect.fail(failure)
-      const reply = yield* call("GET", path)
-      assert.strictEqual(reply.status, 500)
-      assert.match(reply.json.error.message, /^Failed to get rental status: 404 Not Found - /)
+      const logged: Array<string> = []
+      const reply = yield* call("GET", path).pipe(Effect.provide(keeping(logged)))
+      assertEnvelope(reply, 500, "BASILICA_API_OTHER_ERROR", "Failed to get rental status: 404 Not Found - ")
+      assert.match(logged.join("\n"), /^The state of rental-\S+ cannot be told: the machine burns$/)
       assert.strictEqual((yield* call("GET", "/rentals")).json.rentals[0].state, "Active")
     }))
 
@@ -541,9 +572,47 @@ describe("a rental", () => {
       assert.strictEqual((yield* call("GET", path)).json.status, "active")
     }))
 
+  it.effect("is answered for with a bare 408 after fifteen minutes, whatever was asked", () =>
+    Effect.gen(function*() {
+      const containers = machine()
+      const { call, path } = yield* started(containers)
+      for (const one of ["/executors", "/rentals", path, `${path}/logs`]) {
+        const begun = yield* Deferred.make<void>()
+        const ended = yield* Deferred.make<void>()
+        const slow = Effect.andThen(Deferred.succeed(begun, undefined), Effect.never).pipe(
+          Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
+        )
+        containers.state = slow
+        containers.logs = () => slow
+        const asking = yield* Effect.forkChild(call("GET", one))
+        yield* Deferred.await(begun)
+        yield* TestClock.adjust("899 seconds")
+        assert.isUndefined(asking.pollUnsafe(), one)
+        yield* TestClock.adjust("1 second")
+        assertEmpty(yield* Fiber.join(asking), 408)
+        yield* Deferred.await(ended)
+      }
+    }))
+
+  it.effect("is stopped behind a 408 too", () =>
+    Effect.gen(function*() {
+      const containers = machine()
+      const { call, path } = yield* started(containers)
+      const begun = yield* Deferred.make<void>()
+      containers.stop = Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("20 minutes"))
+      const stopping = yield* Effect.forkChild(call("DELETE", path))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("15 minutes")
+      assertEmpty(yield* Fiber.join(stopping), 408)
+      assert.strictEqual((yield* call("GET", "/rentals")).json.total_count, 1)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* call("GET", "/rentals")).json.total_count, 0)
+    }))
+
   it.effect("answers an id that is none with a bare 404, before it reads the query", () =>
     Effect.gen(function*() {
       const { call } = yield* started()
+      assertEmpty(yield* call("GET", `/rentals/${"a".repeat(9000)}`), 404)
       assertEmpty(yield* call("GET", "/rentals/nobody/logs?tail=x"), 404)
       assertEmpty(yield* call("DELETE", "/rentals/..%2Fapi-keys"), 404)
     }))
@@ -728,9 +797,13 @@ describe("GET /openapi.json", () => {
         "401",
         "403",
         "404",
+        "408",
         "415",
         "422",
         "500"
       ])
+      const { get, post } = json.paths["/rentals"]
+      assert.sameMembers(Object.keys(post.responses["400"].content), ["text/plain", "application/json"])
+      assert.sameMembers(Object.keys(get.responses), ["200", "400", "401", "403", "408", "500", "502"])
     }))
 })

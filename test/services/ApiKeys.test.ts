@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApiKeys } from "basilica-sdk"
 import { Effect, Redacted, Result } from "effect"
+import type { ServerResponse } from "node:http"
 import { inspect } from "node:util"
 import { against } from "../support/client.ts"
 import { bare, envelope, json, scriptedServer } from "../support/ScriptedServer.ts"
@@ -192,6 +193,37 @@ describe("ApiKeys", () => {
       const never = yield* scriptedServer((response) => envelope(response, 404, "BASILICA_API_NOT_FOUND", "not found"))
       const error = yield* revoke.pipe(against({ baseUrl: never.url }), Effect.flip)
       assert.strictEqual(error._tag, "NotFound")
+    }))
+
+  it.live("is revoked by nothing but the service's own word, or the list", () =>
+    Effect.gen(function*() {
+      const answers: ReadonlyArray<readonly [string, (response: ServerResponse) => void]> = [
+        ["200 JSON", (response) => json(response, 200, { ok: false })],
+        ["200 text", (response) => json(response, 200, "x")],
+        ["200 page", (response) => void response.writeHead(200).end("<html>Sign in</html>")],
+        ["202", (response) => bare(response, 202)]
+      ]
+      const item = (name: unknown) => ({ kid: "0".repeat(32), name, created_at: made.created_at, last_used_at: null })
+      const lists: ReadonlyArray<readonly [string, boolean, (response: ServerResponse) => void]> = [
+        ["without it", true, (response) => json(response, 200, [item("other")])],
+        ["with it", false, (response) => json(response, 200, [item("ci-bot")])],
+        ["with one that may be it", false, (response) => json(response, 200, [item(5)])],
+        ["that fails", false, (response) => bare(response, 500)]
+      ]
+      for (const [answer, reply] of answers) {
+        for (const [what, proves, list] of lists) {
+          const server = yield* scriptedServer((response, { method }) => (method === "GET" ? list : reply)(response))
+          const exit = yield* Effect.result(revoke).pipe(against({ baseUrl: server.url }))
+          assert.strictEqual(Result.isSuccess(exit), proves, `${answer}, a list ${what}`)
+          if (Result.isFailure(exit)) assert.deepInclude(exit.failure, { _tag: "InvalidResponse", outcome: "unknown" })
+          assert.lengthOf(server.received.filter(({ method }) => method === "DELETE"), 1)
+        }
+      }
+      for (const status of [200, 204]) {
+        const server = yield* scriptedServer((response) => bare(response, status))
+        yield* revoke.pipe(against({ baseUrl: server.url }))
+        assert.lengthOf(server.received, 1)
+      }
     }))
 
   it.live("refuses names that the service refuses, and names that would leave their segment", () =>

@@ -296,7 +296,10 @@ describe("Auth.deviceLogin", () => {
       assert.strictEqual(kept && Redacted.value(kept.accessToken), provider.accessToken)
       const [first, second] = provider.requests.map(({ body }) => new URLSearchParams(body))
       assert.strictEqual(first?.get("audience"), "https://my.audience/")
-      assert.match(first?.get("scope") ?? "", /offline_access rentals:\* /)
+      assert.strictEqual(
+        first?.get("scope"),
+        "openid profile email offline_access rentals:* executors:list keys:create keys:list keys:revoke"
+      )
       assert.strictEqual(second?.get("grant_type"), "urn:ietf:params:oauth:grant-type:device_code")
     }))
 
@@ -310,6 +313,28 @@ describe("Auth.deviceLogin", () => {
         yield* TestClock.adjust(`${2 * seconds} seconds`)
         yield* Fiber.join(fiber)
         assert.deepStrictEqual(steps.map(({ _tag }) => _tag), ["ShowCode", "Waiting", "SignedIn"])
+      }
+    }))
+
+  it.effect("asks every five seconds where the service says no pace", () =>
+    Effect.gen(function*() {
+      for (const interval of [undefined, "soon"]) {
+        const provider = new IdentityProvider()
+        const { body } = provider.handle({
+          method: "POST",
+          path: "/oauth/device/code",
+          body: "client_id=CVwgCKL9MT5txAGRLCUQu89rvKXAwOVB"
+        })
+        provider.fault = ({ path }) =>
+          path === "/oauth/device/code" ? { status: 200, body: { ...Object(body), interval } } : undefined
+        provider.devicePolls = ["authorization_pending"]
+        const steps: Array<DeviceLoginStep> = []
+        const fiber = yield* Effect.forkChild(login(provider, steps), { startImmediately: true })
+        yield* TestClock.adjust("4999 millis")
+        assert.deepStrictEqual(steps.map(({ _tag }) => _tag), ["ShowCode"])
+        yield* TestClock.adjust("5001 millis")
+        yield* Fiber.join(fiber)
+        assert.deepInclude(steps[1], { _tag: "Waiting", intervalMillis: 5000 })
       }
     }))
 
@@ -414,6 +439,24 @@ describe("Auth.signOut", () => {
       assert.isUndefined(yield* store.read)
       yield* signOut(url, store)
       assert.lengthOf(provider.requests, 1)
+    }))
+
+  it.live("does all of it under the lock, so that nobody renews the sign-in meanwhile", () =>
+    Effect.gen(function*() {
+      const { provider, store, url } = yield* signedIn
+      const steps: Array<string> = []
+      const noting = (step: string) => Effect.sync(() => steps.push(step))
+      provider.fault = () => {
+        steps.push("revoke")
+        return undefined
+      }
+      yield* signOut(url, {
+        ...store,
+        locked: (effect) => Effect.ensuring(Effect.andThen(noting("lock"), store.locked(effect)), noting("unlock")),
+        read: Effect.andThen(noting("read"), store.read),
+        remove: Effect.andThen(noting("remove"), store.remove)
+      })
+      assert.deepStrictEqual(steps, ["lock", "read", "revoke", "remove", "unlock"])
     }))
 
   it.live("forgets nothing where the service cannot be reached", () =>

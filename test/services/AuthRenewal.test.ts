@@ -215,6 +215,38 @@ describe("a sign-in that is renewed", () => {
     })
   }
 
+  for (const [way, hours] of [["forward", 48], ["back", -48]] as const) {
+    it.effect(`is renewed after its time, though the clock is put ${way}`, () => {
+      const { layer, provider } = virtual({ lifetimeSeconds: 1000 })
+      let jumped = 0
+      return Effect.gen(function*() {
+        const clock = yield* Clock.Clock
+        const millis = () => clock.currentTimeMillisUnsafe() + jumped
+        const nanos = () => clock.currentTimeNanosUnsafe() + BigInt(jumped) * 1_000_000n
+        const jumping: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+          currentTimeMillisUnsafe: millis,
+          currentTimeMillis: Effect.sync(millis),
+          currentTimeNanosUnsafe: nanos,
+          currentTimeNanos: Effect.sync(nanos)
+        })
+        yield* Effect.gen(function*() {
+          yield* list
+          jumped = hours * 3_600_000
+          yield* list
+          yield* TestClock.adjust("899 seconds")
+          yield* list
+          yield* TestClock.adjust("500 millis")
+          assert.strictEqual(provider.exchanges, 0)
+          yield* TestClock.adjust("500 millis")
+          yield* list
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual(provider.exchanges, 1)
+          assert.strictEqual(provider.refusals, 0)
+        }).pipe(Effect.provide(layer), Effect.provideService(Clock.Clock, jumping))
+      })
+    })
+  }
+
   it.effect("goes by the Date of the reply where its own clock is wrong and the reply says no lifetime", () => {
     const provider = new IdentityProvider({ now: () => 0, lifetimeSeconds: 1000, withoutLifetime: true })
     return Effect.gen(function*() {

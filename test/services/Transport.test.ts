@@ -8,13 +8,20 @@ import {
   Transport,
   type TransportOptions
 } from "basilica-sdk"
-import { Duration, Effect, Exit, Fiber, Layer, Redacted, Schedule } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Redacted, Result, Schedule, Tracer } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { gzipSync } from "node:zlib"
 import { Auth } from "../../src/services/Auth.ts"
 import { against, atOnce } from "../support/client.ts"
 import { bare, envelope, json, scriptedServer } from "../support/ScriptedServer.ts"
+
+/** As a program is traced: where no tracer listens, there is nothing that could be sent. */
+const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  effect.pipe(
+    Effect.withSpan("a span of the user's"),
+    Effect.withTracer(Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }))
+  )
 
 const healthy = { status: "healthy", version: "0.1.0", timestamp: "t", healthy_validators: 1, total_validators: 1 }
 const noExecutors = { available_executors: [], total_count: 0 }
@@ -24,7 +31,7 @@ describe("Transport", () => {
   it.live("sends the token, asks for JSON, and sends no trace header", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response) => json(response, 200, noExecutors))
-      yield* list.pipe(against({ baseUrl: `${server.url}/prefix/` }), Effect.withSpan("a span of the user's"))
+      yield* traced(list).pipe(against({ baseUrl: `${server.url}/prefix/` }))
       const [request] = server.received
       assert.strictEqual(request?.url, "/prefix/executors")
       assert.strictEqual(request?.headers.authorization, "Bearer secret-token-1")
@@ -36,10 +43,7 @@ describe("Transport", () => {
   it.live("sends no trace header with the client for other calls", () =>
     Effect.gen(function*() {
       const server = yield* scriptedServer((response) => json(response, 200, noExecutors))
-      yield* Transport.use(({ client }) => client.get("/executors")).pipe(
-        against({ baseUrl: server.url }),
-        Effect.withSpan("a span of the user's")
-      )
+      yield* traced(Transport.use(({ client }) => client.get("/executors"))).pipe(against({ baseUrl: server.url }))
       assert.strictEqual(server.received[0]?.headers.authorization, "Bearer secret-token-1")
       assert.notProperty(server.received[0]?.headers, "traceparent")
       assert.notProperty(server.received[0]?.headers, "b3")
@@ -252,6 +256,33 @@ describe("Transport", () => {
       yield* list.pipe(Effect.provide(services))
       assert.deepStrictEqual(refused, ["old"])
       assert.lengthOf(server.received, 2)
+    }))
+
+  it.live("sends a POST once more too after a 401, which was not carried out, and never a third time", () =>
+    Effect.gen(function*() {
+      for (const good of ["new", "newer"]) {
+        const server = yield* scriptedServer((response, { headers }) =>
+          headers.authorization === `Bearer ${good}` ? json(response, 200, { made: true }) : bare(response, 401)
+        )
+        const tokens = ["old", "new", "newer"]
+        const auth = Layer.sync(Auth, () =>
+          Auth.of({
+            token: Effect.sync(() => Redacted.make(tokens[0] ?? "")),
+            invalidate: () => Effect.sync(() => void tokens.shift())
+          }))
+        const exit = yield* Transport.use((transport) =>
+          transport.request({ operation: "post", method: "POST", path: ["x"], body: { a: 1 }, decode: Result.succeed })
+        ).pipe(
+          Effect.provide(Layer.provide(Transport.layer({ baseUrl: server.url }), [auth, FetchHttpClient.layer])),
+          Effect.result
+        )
+        assert.strictEqual(Result.isSuccess(exit), good === "new")
+        if (Result.isFailure(exit)) assert.strictEqual(exit.failure._tag, "AuthenticationError")
+        assert.deepStrictEqual(server.received.map(({ body, headers }) => [headers.authorization, body]), [
+          ["Bearer old", "{\"a\":1}"],
+          ["Bearer new", "{\"a\":1}"]
+        ])
+      }
     }))
 
   it.live("follows no redirect with the user's own fetch either", () =>

@@ -7,7 +7,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
-import { type FileHandle, link, open, readFile, readlink, rename, stat, unlink } from "node:fs/promises"
+import { type BigIntStats, constants } from "node:fs"
+import { type FileHandle, link, lstat, open, readFile, readlink, rename, unlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -79,6 +80,8 @@ interface Lock {
 interface Sight {
   readonly text: string
   readonly touched: string
+  /** By the clock of the file system, in milliseconds since 1970. */
+  readonly touchedAt: number
 }
 
 /** The locks that this program holds. */
@@ -93,22 +96,22 @@ const take = Effect.fnUntraced(function*(
   restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 ) {
   const startedAt = now()
-  let sight: Sight | undefined
+  let last: Sight | undefined
   let sightedAt = startedAt
   let beats = false
   for (;;) {
     const made = yield* attempt(() => makeNew(path))
     if (made !== undefined) return keep(made, times)
     const seen = yield* attempt(() => look(path))
-    if (seen?.text !== sight?.text || seen?.touched !== sight?.touched) {
-      beats = seen !== undefined && seen.text === sight?.text
-      sight = seen
+    if (seen?.text !== last?.text || seen?.touched !== last?.touched) {
+      beats = seen !== undefined && seen.text === last?.text
+      last = seen
       sightedAt = now()
     }
-    const holder = sight === undefined ? undefined : read(sight.text)
-    const life = sight === undefined ? undefined : yield* Effect.promise(() => lifeOf(holder))
+    const holder = last === undefined ? undefined : read(last.text)
+    const life = last === undefined ? undefined : yield* Effect.promise(() => lifeOf(holder))
     if (life !== undefined && now() - sightedAt >= patience(life, times)) {
-      const taken = yield* attempt(() => takeOver(path, sight, times))
+      const taken = yield* attempt(() => takeOver(path, last, times))
       if (taken !== undefined) return keep(taken, times)
     }
     // Of one of whom nothing is known, it shows by the next touch whether it lives; and one that cannot be seen may be a
@@ -169,7 +172,7 @@ const release = (path: string, { handle, heart, id, touchedAt }: Lock, times: Lo
     const silent = now() - touchedAt
     const [mine, there] = await Promise.all([
       handle.stat({ bigint: true }).catch(() => undefined),
-      stat(path, { bigint: true }).catch(() => undefined)
+      lstat(path, { bigint: true }).catch(() => undefined)
     ])
     await handle.close().catch(() => undefined)
     if (silent < times.stale / 2 && mine !== undefined && mine.ino === there?.ino) {
@@ -178,15 +181,37 @@ const release = (path: string, { handle, heart, id, touchedAt }: Lock, times: Lo
     held.delete(id)
   })
 
+/** Larger is no lock. */
+const maxBytes = 4096
+
+/**
+ * Looks without following a link or waiting for a pipe. What is no file of ours says nothing of its holder, and goes stale
+ * as any other.
+ */
 const look = async (path: string): Promise<Sight | undefined> => {
   try {
-    const [text, { ino, mtimeNs }] = await Promise.all([readFile(path, "utf8"), stat(path, { bigint: true })])
-    return { text, touched: `${ino}:${mtimeNs}` }
+    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const status = await handle.stat({ bigint: true })
+      const mine = process.getuid === undefined || Number(status.uid) === process.getuid()
+      return sight(status, mine && status.isFile() && status.size <= maxBytes ? await handle.readFile("utf8") : "")
+    } finally {
+      await handle.close()
+    }
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined
-    throw error
+    // A link, or a socket.
+    if (codeOf(error) !== "ELOOP" && codeOf(error) !== "ENXIO") throw error
+    const status = await lstat(path, { bigint: true }).catch(() => undefined)
+    return status === undefined ? undefined : sight(status, "")
   }
 }
+
+const sight = ({ ino, mtimeMs, mtimeNs }: BigIntStats, text: string): Sight => ({
+  text,
+  touched: `${ino}:${mtimeNs}`,
+  touchedAt: Number(mtimeMs)
+})
 
 /**
  * Puts a new lock in the place of one that is stale. Of several who try, the one with the second lock does; it looks once
@@ -230,10 +255,11 @@ const takeOver = async (path: string, stale: Sight | undefined, times: LockTimes
 const removeIfLeft = async (path: string, times: LockTimes): Promise<void> => {
   const moved = `${path}.${randomUUID()}`
   try {
-    const [text, { mtimeMs }] = await Promise.all([readFile(path, "utf8"), stat(path)])
-    if (Date.now() - mtimeMs < patience(await lifeOf(read(text)), times)) return
+    const seen = await look(path)
+    if (seen === undefined) return
+    if (Date.now() - seen.touchedAt < patience(await lifeOf(read(seen.text)), times)) return
     await rename(path, moved)
-    if (await readFile(moved, "utf8") !== text) await link(moved, path)
+    if ((await look(moved))?.text !== seen.text) await link(moved, path)
   } catch {
     // Somebody else was quicker.
   }

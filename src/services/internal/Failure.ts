@@ -32,7 +32,11 @@ export interface Refusal {
 
 /** Reads a reply that says no. */
 export const readRefusal = (
-  { operation, scope }: { readonly operation: string; readonly scope?: string | undefined },
+  { operation, scope, secrets }: {
+    readonly operation: string
+    readonly scope?: string | undefined
+    readonly secrets?: ReadonlyArray<string> | undefined
+  },
   response: HttpClientResponse.HttpClientResponse,
   body: string
 ): Effect.Effect<Refusal> =>
@@ -40,14 +44,17 @@ export const readRefusal = (
     operation,
     scope,
     status: response.status,
-    ...parseErrorBody(body, withoutTokenOf(response)),
-    requestId: readRequestId(response),
+    ...parseErrorBody(body, withoutTokenOf(response, secrets)),
+    requestId: readRequestId(response, secrets),
     retryAfterMillis: retryAfter(response.headers["retry-after"], now)
   }))
 
 /** The id that the service gave to the request, where it has the look of one. */
-export const readRequestId = (response: HttpClientResponse.HttpClientResponse): string | undefined => {
-  const id = withoutTokenOf(response)(response.headers["x-request-id"] ?? "")
+export const readRequestId = (
+  response: HttpClientResponse.HttpClientResponse,
+  secrets?: ReadonlyArray<string>
+): string | undefined => {
+  const id = withoutTokenOf(response, secrets)(response.headers["x-request-id"] ?? "")
   return /^[\x21-\x7e]{1,128}$/.test(id) ? id : undefined
 }
 

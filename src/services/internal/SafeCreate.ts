@@ -111,6 +111,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
       method: "POST",
       path: ["rentals"],
       body: encodeRequest(fromRequest(request)),
+      secrets: Object.values(request.environment),
       scope: "rentals:create",
       timeout,
       decode: (body) => Result.map(decodeStartReply(body), (reply) => fromStartReply(reply, request)),
