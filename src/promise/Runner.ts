@@ -279,11 +279,15 @@ const exitOf = <A, E>(fiber: Fiber.Fiber<A, E>): Promise<Exit.Exit<A, E>> =>
 /** The frames of each error that was rejected, as they were when it was made: one may be rejected more than once. */
 const framesOf = new WeakMap<Error, string>()
 
+const v8 = Error as { captureStackTrace?: (holder: object, callee: unknown) => void }
+
 /** Puts the frames of whoever awaits the call in front of the error's own, which know nothing of the program. */
 const sayWhoCalled = (error: Error): void => {
   const own = framesOf.get(error) ?? error.stack ?? ""
   const holder: { stack?: string } = {}
-  Error.captureStackTrace?.(holder, Runner.prototype.run) // oxlint-disable-line typescript/unbound-method -- it is only named
+  // V8 alone has it. The method is only named.
+  // oxlint-disable-next-line typescript/unbound-method
+  v8.captureStackTrace?.(holder, Runner.prototype.run)
   const frames = holder.stack?.indexOf("\n    at ") ?? -1
   const start = own.indexOf("\n    at ")
   if (frames === -1 || start === -1) return

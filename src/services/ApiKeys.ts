@@ -17,7 +17,7 @@ import { ApiKeyItemRead, ApiKeyName, CreateApiKeyReply, toApiKey } from "../sche
 import { decodeListing } from "../schema/wire/Listing.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader } from "./internal/Input.ts"
-import { decodeWith } from "./internal/Json.ts"
+import { decodeDone, decodeWith } from "./internal/Json.ts"
 import { method, value } from "./internal/tracing.ts"
 import { warnOfInvalid } from "./internal/warnOfInvalid.ts"
 import { type CallError, Transport } from "./Transport.ts"
@@ -122,13 +122,7 @@ const revoke = (transport: Transport["Service"], operation: string, name: string
     method: "DELETE",
     path: ["api-keys", name],
     scope: "keys:revoke",
-    // The service answers without a word. Another's page or JSON, also with a 200, is no proof; a 202 is a promise.
-    decode: (body, status) =>
-      body !== undefined
-        ? Result.fail("it has a body, and the service sends none")
-        : status === 202
-        ? Result.fail("it was accepted (202), and not done")
-        : Result.void,
+    decode: decodeDone(200, 204),
     onRefusal: ({ mayHaveRun, operation, requestId, status }) => {
       if (status !== 404) return undefined
       // The key was there when an earlier attempt reached the service, whose reply was lost.

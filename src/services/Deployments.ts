@@ -50,6 +50,7 @@ import {
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { reader, readId } from "./internal/Input.ts"
+import { decodeDone } from "./internal/Json.ts"
 import { getRental, listedStatus, listRentals, rentalStatus, statusAfter404 } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"
 import { summary } from "./internal/summary.ts"
@@ -328,11 +329,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       scope: "rentals:stop",
       // A third of the time is kept for looking whether it worked.
       timeout: Duration.times(transport.timeout, 2 / 3),
-      // 204 is the service's yes, without a word. A 202 is a promise, and what comes with a body is another's.
-      decode: (body, status) => {
-        if (body !== undefined) return Result.fail("it has a body, and the service sends none")
-        return status === 204 ? Result.void : Result.fail("the service says 204 when it is done")
-      },
+      decode: decodeDone(204),
       onRefusal: ({ code, mayHaveRun, operation, reason, requestId, status }) => {
         // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.
         mayHaveStopped = mayHaveRun

@@ -164,7 +164,7 @@ describe("basilica-local", { timeout: 30_000 }, () => {
         [
           "[{\"id\":\"a\",\"cpu\":{\"cores\":1,\"model\":\"x\",\"memoryGb\":\"y\"}}]",
           ["--executors", file],
-          /^basilica-local: executors\[0\]\.gpus is missing\n.*executors\[0\]\.cpu\.memoryGb is not right; allowed: .*\n$/
+          /^basilica-local: executors\[0\]\.gpus is missing\n.*executors\[0\]\.cpu\.memoryGb has the type \w+; allowed: .*\n$/
         ],
         ["[", ["--executors", file], /^basilica-local: executors is a file that is no JSON \(.*\); allowed: .*\n$/],
         [

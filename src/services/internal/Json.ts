@@ -32,3 +32,13 @@ export const decodeWith = <S extends Schema.ConstraintDecoder<unknown, never>>(
   const decode = Schema.decodeUnknownResult(schema)
   return (body) => Result.mapError(decode(body), (error) => oneLine(error.message, 500))
 }
+
+/**
+ * Reads a reply without a body that says by its status alone that something was done. Another's page or JSON is no proof,
+ * and a 202 is a promise.
+ */
+export const decodeDone =
+  (...done: ReadonlyArray<number>) => (body: unknown, status = 0): Result.Result<void, string> => {
+    if (body !== undefined) return Result.fail("it has a body, and the service sends none")
+    return done.includes(status) ? Result.void : Result.fail(`${done.join(" or ")} is what says that it is done`)
+  }

@@ -238,7 +238,7 @@ export interface Sighting {
 }
 
 /** Whether it is certain that nothing is listed that may be the one. */
-export const isNothing = ({ complete, found, unreadable }: Sighting): boolean =>
+const isNothing = ({ complete, found, unreadable }: Sighting): boolean =>
   complete && found.length === 0 && unreadable.length === 0
 
 /** Everything that may be the one. */
