@@ -8,7 +8,7 @@ import type { LogEntry } from "../../schema/LogEntry.ts"
 import { type EventHandler, EventReader, maxEventBytes } from "./EventReader.ts"
 import { joined } from "./joined.ts"
 import { LogEvent, parseLine } from "./LogEvent.ts"
-import type { LogPosition } from "./LogPosition.ts"
+import { lastOf, type LogPosition } from "./LogPosition.ts"
 import { maxStreams, type Replay, type Verdict } from "./Replay.ts"
 
 /** Why nothing more is read of a connection, though it goes on. */
@@ -78,6 +78,7 @@ export class LogReader implements EventHandler {
 
   /** No more bytes come. Returns whether they end inside an event, which is how a cut looks that nobody reports. */
   finish(): boolean {
+    this.#options.replay.finish()
     return this.#reader.finish()
   }
 
@@ -182,7 +183,7 @@ export class LogReader implements EventHandler {
       operation,
       id: position.id,
       stream,
-      after: place?.last.timestamp ?? "",
+      after: lastOf(place?.marks ?? []).timestamp,
       before,
       linesBefore: place?.lines,
       cursor: position.cursor
