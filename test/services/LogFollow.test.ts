@@ -388,6 +388,41 @@ describe("a followed log", () => {
     }))
 })
 
+describe("a log that is none", () => {
+  it.effect("or whose service says an error in another shape, does not end as a whole one", () =>
+    Effect.gen(function*() {
+      const bodies = [
+        [`${events("a")}event: error\ndata: {"error":"validator lost"}\n\n`, "ApiError"],
+        ["{\"error\":\"upstream broke\"}\n\n", "NetworkError"],
+        ["<html>502 Bad Gateway</html>\r\n\r\n", "NetworkError"]
+      ] as const
+      for (const [body, tag] of bodies) {
+        const { error } = yield* run(service([body]).layer, { follow: false })
+        assert.strictEqual(error?._tag, tag, body)
+        const followed = service([body, events("ab")], ["active", "terminated"])
+        assert.deepInclude(yield* run(followed.layer), { error: undefined, text: "ab" })
+      }
+      // A body of comments alone is a log without lines, and what has no message is no line.
+      for (const body of [": nothing\n\n", "data:{\"heartbeat\":true,\"error\":null}\n\n", "\n\n"]) {
+        assert.deepInclude(yield* run(service([body]).layer, { follow: false }), { error: undefined, text: "" })
+      }
+    }))
+
+  it.effect("has names of streams or times that are longer than 256 characters", () =>
+    Effect.gen(function*() {
+      const long = "x".repeat(257)
+      for (const line of [logEvent("b", long, at(1)), logEvent("b", "stdout", long)]) {
+        for (const before of ["", events("a")]) {
+          const { error, text } = yield* run(service([before + line]).layer)
+          assert.strictEqual(error?._tag, "InvalidResponse")
+          assert.strictEqual(text, before === "" ? "" : "a")
+        }
+      }
+      const { entries } = yield* run(service([logEvent("b", long.slice(1), at(1))], ["terminated"]).layer)
+      assert.lengthOf(entries, 1)
+    }))
+})
+
 describe("a gap in a log", () => {
   const rotated = () => service([broken(events("ab")), broken(events("xy", 100)), events("xyz", 100)], ["terminated"])
 
