@@ -53,4 +53,6 @@ interface LineMark {
 interface RunMark extends LineMark {
   /** How many lines up to it have its time. */
   readonly run: number
+  /** Whether there may be more lines of that time, before those that were read. */
+  readonly partial?: boolean | undefined
 }

@@ -55,7 +55,11 @@ const follow = (
 ): StreamCursor => {
   const same = Timestamp.same(last.timestamp, line.timestamp)
   // Behind a gap nothing stands together with what is before it.
-  const marks = gap ? [] : same ? before : [...before, { ...last, run }].slice(-3)
+  const marks = gap
+    ? []
+    : same
+    ? before
+    : [...before, { ...last, run, ...(partial === true ? { partial } : {}) }].slice(-3)
   return {
     stream,
     first,

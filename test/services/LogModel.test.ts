@@ -231,7 +231,7 @@ describe(`a followed log (seed ${seed})`, () => {
                 log.said(
                   `ssh: ${["broken", "refused", "reset"][own.below(3)]}`,
                   "stderr",
-                  at + BigInt(words + index) + 777_777_777n
+                  at + BigInt(words + index) * 7919n + 777_777_777n
                 )
             )
             words += said.length
@@ -243,7 +243,7 @@ describe(`a followed log (seed ${seed})`, () => {
             const step = own.below(2) === 0 ? 3 : lineCount / 10
             visible = connections++ >= cutCount ? lineCount : Math.min(lineCount, begun + own.below(step))
             const date = timeOf(begun - 1)
-            const greeting = log.said("ssh: hello", "stderr", date + 333_333_333n + BigInt(words))
+            const greeting = log.said("ssh: hello", "stderr", date + 333_333_333n + BigInt(words) * 7919n)
             const parts = greets ? [greeting] : []
             words += parts.length
             if (connections > cutCount) return log.reply(Buffer.concat([...parts, log.bytes()]), "end", date)

@@ -8,7 +8,9 @@ const StreamCursor = Schema.Struct({
   stream: Schema.String,
   lines: Schema.optional(Schema.Int),
   first: LineMark,
-  before: Schema.optional(Schema.Array(Schema.Struct({ ...LineMark.fields, run: Schema.Int }))),
+  before: Schema.optional(
+    Schema.Array(Schema.Struct({ ...LineMark.fields, run: Schema.Int, partial: Schema.optional(Schema.Boolean) }))
+  ),
   last: LineMark,
   run: Schema.Int,
   partial: Schema.optional(Schema.Boolean),

@@ -33,6 +33,8 @@ export const maxMarks = 4
 /** Lines of one time: the last of them, and how many they are. */
 export interface Marked extends Mark {
   run: number
+  /** Whether more lines of that time may stand before those: so of the first mark, where the reading began with the last lines. */
+  partial?: boolean | undefined
 }
 
 /**
@@ -67,7 +69,11 @@ export const move = (
   if (oldest === undefined) return
   const joins = left === 0 && before !== undefined && Timestamp.same(before.timestamp, time)
   if (joins) oldest.run += before.run
-  if (!joins || marks.length > 1) place.partial = false
+  if (!joins || marks.length > 1) {
+    const part = joins ? oldest : left === 0 ? before : undefined
+    if (place.partial && part !== undefined) part.partial = true
+    place.partial = false
+  }
   place.lines = lines
   const all = [...(joins ? place.marks.slice(0, -1) : place.marks), ...marks.toReversed()]
   const old = marks.findIndex((mark) => !stamped(mark))
@@ -148,14 +154,14 @@ export class LogPosition {
       ...(this.tail === undefined ? {} : { tail: this.tail }),
       ...(this.since === undefined ? {} : { since: this.since }),
       streams: [...this.places.values()].map(({ first, gap, lines, marks, partial, stream, unsure, young }) => {
-        const { run, ...last } = runMark(lastOf(marks))
+        const last = lastOf(marks)
         return {
           stream,
           ...(lines === undefined ? {} : { lines }),
           first: lineMark(first),
           ...(marks.length > 1 ? { before: marks.slice(0, -1).map(runMark) } : {}),
-          last,
-          run,
+          last: lineMark(last),
+          run: last.run,
           ...(partial ? { partial } : {}),
           ...(gap ? { gap } : {}),
           ...(young === undefined ? {} : { young }),
@@ -182,4 +188,8 @@ export const mayBeStamped = (marks: ReadonlyArray<Marked>, at: number, young: nu
 
 const noMark: Marked = { timestamp: "", message: "", run: 0 }
 const lineMark = ({ hash, message = "", timestamp }: Mark) => ({ timestamp, hash: hash ?? hashOf(message) })
-const runMark = (mark: Marked) => ({ ...lineMark(mark), run: mark.run })
+const runMark = (mark: Marked) => ({
+  ...lineMark(mark),
+  run: mark.run,
+  ...(mark.partial === true ? { partial: true } : {})
+})

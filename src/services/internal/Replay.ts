@@ -290,7 +290,7 @@ export class Replay {
     }
     const { marks } = course
     for (let index = Math.max(course.at, 0); index < marks.length; index++) {
-      if (index === course.at && course.passed) continue
+      if (index === course.at && course.passed && marks[index]?.partial !== true) continue
       if (Timestamp.same(marks[index]?.timestamp ?? "", line.timestamp)) return this.#meet(course, place, line, index)
     }
     const stamped = this.#isStamped(line)
@@ -356,7 +356,8 @@ export class Replay {
       course.run = run
       return "old"
     }
-    if (place.gap || isMessage(mark, line.message)) {
+    // Where more may stand before those that were read, all of that time are known, as long as a later mark is left.
+    if (place.gap || isMessage(mark, line.message) || (mark.partial === true && !isLast)) {
       course.run = run
       course.doubt = partial && !place.gap
       course.passed = true
