@@ -22,6 +22,8 @@ export interface StreamCursor {
   readonly lines?: number | undefined
   /** The first line of it that was seen. */
   readonly first: LineMark
+  /** Up to three lines before the last one, oldest first, each the last of its time. */
+  readonly before?: ReadonlyArray<RunMark> | undefined
   /** The last line of it that was read. */
   readonly last: LineMark
   /** How many lines up to the last one have its time. */
@@ -30,6 +32,13 @@ export interface StreamCursor {
   readonly partial?: boolean | undefined
   /** Whether a gap that follows the last line was reported already. */
   readonly gap?: boolean | undefined
+  /**
+   * How many of the last marks, `last` and those before it, may be what ssh said, which the log does not hold; absent where
+   * that is not known.
+   */
+  readonly young?: number | undefined
+  /** Whether that is so of all that was read. */
+  readonly unsure?: boolean | undefined
 }
 
 /** What tells a line from its neighbours without holding its text. */
@@ -38,4 +47,12 @@ interface LineMark {
   readonly timestamp: string
   /** A checksum of its message. */
   readonly hash: string
+}
+
+/** The last line of a time. */
+interface RunMark extends LineMark {
+  /** How many lines up to it have its time. */
+  readonly run: number
+  /** Whether there may be more lines of that time, before those that were read. */
+  readonly partial?: boolean | undefined
 }

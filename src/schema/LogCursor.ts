@@ -50,13 +50,20 @@ export const LogCursor: LogCursorFunctions = {
 }
 
 const follow = (
-  { first, last, lines, partial, run, stream }: StreamCursor,
+  { before = [], first, gap = false, last, lines, partial, run, stream }: StreamCursor,
   line: StreamCursor["last"]
 ): StreamCursor => {
   const same = Timestamp.same(last.timestamp, line.timestamp)
+  // Behind a gap nothing stands together with what is before it.
+  const marks = gap
+    ? []
+    : same
+    ? before
+    : [...before, { ...last, run, ...(partial === true ? { partial } : {}) }].slice(-3)
   return {
     stream,
     first,
+    ...(marks.length === 0 ? {} : { before: marks }),
     last: line,
     run: same ? run + 1 : 1,
     ...(lines === undefined ? {} : { lines: lines + 1 }),

@@ -209,4 +209,83 @@ describe(`a followed log (seed ${seed})`, () => {
         }
       }
     }), patience)
+
+  it.effect(
+    `loses no line whatever ssh says on the way to the container: ${sessions} sessions`,
+    () =>
+      Effect.gen(function*() {
+        let [doubled, announced] = [0, 0]
+        for (let session = 0; session < sessions; session++) {
+          const own = chanceOf(4_000_000 + session)
+          const where = replay(session)
+          const all = fakeLines(own, lineCount).map((line) => ({ ...line, stamped: false }))
+          const log = new FakeLog(own, all)
+          const greets = own.below(2) === 0
+          const timeOf = (index: number) => all[Math.min(Math.max(index, 0), lineCount - 1)]?.time ?? 0n
+          let connections = 0
+          let visible = 0
+          let words = 0
+          const say = (at: bigint) => {
+            const said = Array.from(
+              { length: own.below(3) },
+              (_, index) =>
+                log.said(
+                  `ssh: ${["broken", "refused", "reset"][own.below(3)]}`,
+                  "stderr",
+                  at + BigInt(words + index) * 7919n + 777_777_777n
+                )
+            )
+            words += said.length
+            return said
+          }
+          const layer = service(() => {
+            // Lines are written while nobody is connected, and on the connection: those are as young as what ssh says.
+            const begun = Math.min(lineCount, visible + own.below(5))
+            const step = own.below(2) === 0 ? 3 : lineCount / 10
+            visible = connections++ >= cutCount ? lineCount : Math.min(lineCount, begun + own.below(step))
+            const date = timeOf(begun - 1)
+            const greeting = log.said("ssh: hello", "stderr", date + 333_333_333n + BigInt(words) * 7919n)
+            const parts = greets ? [greeting] : []
+            words += parts.length
+            if (connections > cutCount) return log.reply(Buffer.concat([...parts, log.bytes()]), "end", date)
+            const bytes = log.bytes(all.slice(0, visible))
+            const at = own.below(3) === 0 ? own.below(bytes.length) : own.below(6) === 0 ? 0 : bytes.length
+            const end = at < 2 ? 0 : bytes.lastIndexOf("\n\n", at - 2) + 2
+            // Until ssh notices, more may be written.
+            const noticed = timeOf(visible - 1) + BigInt(own.below(2) * own.below(10)) * 1_000_000_000n
+            const body = Buffer.concat([
+              ...parts,
+              bytes.subarray(0, end < 2 ? 0 : end),
+              ...say(noticed > date ? noticed : date)
+            ])
+            return log.reply(body, own.below(2) === 0 ? "end" : "reset", date)
+          }, () => connections > cutCount ? "terminated" : "active")
+          const entries: Array<LogEntry> = []
+          let from: LogCursor | undefined
+          // As the documents say: behind a gap it goes on from the cursor.
+          do {
+            const part: Effect.Success<ReturnType<typeof readAll>> = yield* readAll(layer, { from })
+            entries.push(...part.entries)
+            assert.isTrue(part.error === undefined || part.error instanceof LogGap, where)
+            from = part.error instanceof LogGap ? part.error.cursor : undefined
+            if (from !== undefined) announced++
+          } while (from !== undefined)
+          const ofLog = entries.filter(({ message }) => !message.startsWith("ssh: "))
+          assert.isAtMost(entries.length - ofLog.length, words, where)
+          for (const stream of ["stdout", "stderr"]) {
+            const got = read(ofLog, all, stream)
+            let at = 0
+            for (const line of shown(all, stream)) {
+              at = got.indexOf(line, at) + 1
+              assert.isAbove(at, 0, `${line} is lost, ${where}`)
+            }
+            doubled += got.length - shown(all, stream).length
+          }
+        }
+        // Of a stream that had hardly more than four words, not every line can be told from a word.
+        assert.isAtMost(doubled, sessions, replay())
+        assert.isAtMost(announced, sessions / 5, replay())
+      }),
+    patience
+  )
 })

@@ -49,20 +49,23 @@ export class FakeLog {
   /** What is there, oldest first. */
   lines: ReadonlyArray<FakeLine>
   readonly #random: Chance
+  #connections = 0
 
   constructor(random: Chance, lines: ReadonlyArray<FakeLine>) {
     this.#random = random
     this.lines = lines
   }
 
-  /** The time after all lines. */
+  /** The time after all lines, and later on each connection. */
   get now(): bigint {
-    return this.lines.reduce((latest, { time }) => time > latest ? time : latest, begin) + 5n * second
+    const latest = this.lines.reduce((time, line) => line.time > time ? line.time : time, begin)
+    return latest + BigInt(5 + this.#connections) * second
   }
 
   /** The bytes of one connection: each stream in its order, the two in an order of this connection. */
   bytes(lines: ReadonlyArray<FakeLine> = this.lines): Buffer {
     const queues = ["stdout", "stderr"].map((stream) => lines.filter((line) => line.stream === stream))
+    this.#connections++
     const now = wireTime(this.now)
     const events: Array<string> = []
     let [next, other] = queues as [Array<FakeLine>, Array<FakeLine>]
@@ -84,8 +87,13 @@ export class FakeLog {
     return Buffer.from(events.join(""))
   }
 
-  /** Bytes in chunks of any size, and an end. */
-  reply(bytes: Uint8Array, end: "end" | "reset" = "end"): OpenReply {
+  /** What ssh says at that time on the way to the container: on one connection, and no other brings it again. */
+  said(message: string, stream: string, time: bigint): Buffer {
+    return Buffer.from(`data:${JSON.stringify({ message, stream, timestamp: wireTime(time) })}\n\n`)
+  }
+
+  /** Bytes in chunks of any size, and an end. `begun`: when the connection began. */
+  reply(bytes: Uint8Array, end: "end" | "reset" = "end", begun: bigint = this.now): OpenReply {
     const chunks: Array<Uint8Array> = []
     let at = 0
     while (at < bytes.length) {
@@ -97,7 +105,7 @@ export class FakeLog {
     return {
       status: 200,
       contentType: "text/event-stream",
-      date: Number(this.now / 1_000_000_000n) * 1000,
+      date: Number(begun / second) * 1000,
       showable: (words) => words,
       body: end === "end" ? body : Stream.concat(body, Stream.fail(reset))
     }

@@ -8,10 +8,15 @@ const StreamCursor = Schema.Struct({
   stream: Schema.String,
   lines: Schema.optional(Schema.Int),
   first: LineMark,
+  before: Schema.optional(
+    Schema.Array(Schema.Struct({ ...LineMark.fields, run: Schema.Int, partial: Schema.optional(Schema.Boolean) }))
+  ),
   last: LineMark,
   run: Schema.Int,
   partial: Schema.optional(Schema.Boolean),
-  gap: Schema.optional(Schema.Boolean)
+  gap: Schema.optional(Schema.Boolean),
+  young: Schema.optional(Schema.Int),
+  unsure: Schema.optional(Schema.Boolean)
 })
 
 /** The schema of a {@link Data}, to read one that was kept, and the functions that make and move one. */

@@ -117,8 +117,19 @@ export class EventReader {
   }
 
   #putAside(bytes: Uint8Array): void {
-    this.#begun.push(bytes)
     this.#begunBytes += bytes.length
+    // Many small pieces are copied together, as often as their number doubles: each alone costs more than what is in it.
+    let piece = bytes
+    for (
+      let last = this.#begun.at(-1);
+      last !== undefined && this.#begun.length >= maxPieces;
+      last = this.#begun.at(-1)
+    ) {
+      if (last.length > piece.length) break
+      this.#begun.pop()
+      piece = joined([last, piece])
+    }
+    this.#begun.push(piece)
   }
 
   /** What was put aside: good until something is taken again. */
@@ -147,6 +158,9 @@ const decoder = new TextDecoder("utf-8", keepMark)
 
 /** Where what was put aside and the read behind it are put together to be decoded: one for all logs, since nobody keeps it. */
 const together = new Uint8Array(128 * 1024)
+
+/** How many pieces of an event are kept as they came. */
+const maxPieces = 16
 
 const lf = 10
 const cr = 13

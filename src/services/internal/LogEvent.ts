@@ -68,7 +68,10 @@ export class LogEvent {
       if (messageEnd < this.#start + messageKey.length) continue
       if (text.charCodeAt(messageEnd + end.at) !== end.letter || !stands(text, end.text, messageEnd)) continue
       const time = messageEnd + end.text.length
-      if (text.indexOf("\"", time) !== this.#end - 2 || text.charCodeAt(this.#end - 1) !== brace) continue
+      if (
+        this.#end - 2 - time > maxName || text.indexOf("\"", time) !== this.#end - 2 ||
+        text.charCodeAt(this.#end - 1) !== brace
+      ) continue
       return this.#isLine(end.stream, time)
     }
     return false
@@ -85,7 +88,7 @@ export class LogEvent {
     const messageEnd = begin - streamKey.length
     if (messageEnd < this.#start + messageKey.length || !text.startsWith(streamKey, messageEnd)) return false
     const stream = text.slice(begin, streamEnd)
-    if (stream.includes("\\")) return false
+    if (stream.includes("\\") || stream.length > maxName || timeEnd - time > maxName) return false
     if (this.#ends.length === maxEnds) this.#ends.shift()
     const middle = stream.length >> 1
     this.#ends.push({
@@ -121,12 +124,17 @@ export class LogEvent {
     }
   }
 
-  #parseOther({ message, stream }: { readonly message?: unknown; readonly stream?: unknown }): void {
-    if (stream === "error") {
-      // A failure is one whatever its words are.
+  #parseOther({ error, message, stream }: {
+    readonly error?: unknown
+    readonly message?: unknown
+    readonly stream?: unknown
+  }): void {
+    if (stream === "error" || (typeof error === "string" && message === undefined)) {
+      // A failure is one whatever its words are. The service's own reader says `{"error":"..."}`.
+      const words = stream === "error" ? message : error
       this.kind = "line"
-      this.stream = stream
-      this.#message = typeof message === "string" ? message : "Stream error"
+      this.stream = "error"
+      this.#message = typeof words === "string" ? words : "Stream error"
     } else {
       this.kind = message === undefined && stream === undefined ? "none" : "no text"
     }
@@ -141,6 +149,9 @@ interface KnownEnd {
   readonly letter: number
   readonly at: number
 }
+
+/** The longest stream and the longest timestamp of a line that is read, in characters: they are kept for each stream. */
+export const maxName = 256
 
 /** There are two streams, and few lengths of a time. */
 const maxEnds = 4
@@ -161,7 +172,7 @@ export const parseLine = (data: string): LogEntry | undefined => {
 /** Checked by hand, not by a schema: this runs for every line, and a schema costs half of the throughput. */
 const isLine = (event: { readonly [field in keyof LogEntry]?: unknown }): event is LogEntry =>
   typeof event.message === "string" && typeof event.stream === "string" && typeof event.timestamp === "string" &&
-  event.stream !== "error"
+  event.stream !== "error" && event.stream.length <= maxName && event.timestamp.length <= maxName
 
 const parse = (data: string): unknown => {
   try {

@@ -3,53 +3,83 @@ import { hashOf } from "../../schema/LogCursor.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
 
-/** How far one stream was read. Moves often, so it holds the last message itself: hashed when asked for. */
+/** How far one stream was read. Moves often, so it holds the last messages themselves: hashed when asked for. */
 export interface Place {
   readonly stream: string
   /** How many lines stand before the place; `undefined` while that is not known. */
   lines: number | undefined
   first: Mark
-  last: Mark
-  /** How many lines up to the last one have its time. */
-  run: number
-  /** Whether more lines of that time may stand before those. */
+  /** The last lines, those of one time as one. They stood together, oldest first; there is always one. */
+  marks: ReadonlyArray<Marked>
+  /** Whether more lines of the last time may stand before those. */
   partial: boolean
   /** Whether a gap behind the place was reported. */
   gap: boolean
+  /**
+   * How many of the last marks may have got their time from the service, so that the log may not hold them; `undefined`
+   * where that is not known.
+   */
+  young: number | undefined
+  /** Whether that is so of all that was read. */
+  unsure: boolean
+}
+
+/**
+ * How many marks a place has. What ssh says when the way to the container breaks is a line as all others, though it is
+ * none of the log: as long as a mark before it is left, the place is found.
+ */
+export const maxMarks = 4
+
+/** Lines of one time: the last of them, and how many they are. */
+export interface Marked extends Mark {
+  run: number
+  /** Whether more lines of that time may stand before those: so of the first mark, where the reading began with the last lines. */
+  partial?: boolean | undefined
 }
 
 /**
  * Goes behind `count` lines of the stream of a place, of which the last is at `last` in `entries`. `lines` as in
- * {@link LogPosition.begin}.
+ * {@link LogPosition.begin}; `stamped` tells whether a line may have got its time from the service.
  */
 export const move = (
   place: Place,
   entries: ReadonlyArray<LogEntry>,
   last: number,
   count: number,
-  lines: number | undefined
+  lines: number | undefined,
+  stamped: (line: Mark) => boolean
 ): void => {
-  let later = entries[last]
-  if (later === undefined) return
-  place.lines = lines
-  const before = place.last
-  place.last = later
-  // Lines of one time stand together: no line is looked at before the first of the last time.
-  let run = 1
-  for (let index = last - 1; run < count; index--) {
+  // The newest first: no line is looked at before those that the marks are made of.
+  const marks: Array<Marked> = []
+  let left = count
+  let time = ""
+  for (let index = last; left > 0; index--) {
     const entry = entries[index]
     if (entry === undefined) break
     if (entry.stream !== place.stream) continue
-    if (!Timestamp.same(entry.timestamp, later.timestamp)) break
-    later = entry
-    run++
+    const { message, timestamp } = entry
+    const later = marks.at(-1)
+    if (later !== undefined && Timestamp.same(timestamp, time)) later.run++
+    else if (marks.length === maxMarks) break
+    else marks.push({ timestamp, message, run: 1 })
+    time = timestamp
+    left--
   }
-  if (run === count && Timestamp.same(before.timestamp, later.timestamp)) {
-    place.run += run
-  } else {
-    place.run = run
+  const [before, oldest] = [place.marks.at(-1), marks.at(-1)]
+  if (oldest === undefined) return
+  const joins = left === 0 && before !== undefined && Timestamp.same(before.timestamp, time)
+  if (joins) oldest.run += before.run
+  if (!joins || marks.length > 1) {
+    const part = joins ? oldest : left === 0 ? before : undefined
+    if (place.partial && part !== undefined) part.partial = true
     place.partial = false
   }
+  place.lines = lines
+  const all = [...(joins ? place.marks.slice(0, -1) : place.marks), ...marks.toReversed()]
+  const old = marks.findIndex((mark) => !stamped(mark))
+  place.young = old === -1 ? Math.min(maxMarks, marks.length + Math.max(0, (place.young ?? 0) - (joins ? 1 : 0))) : old
+  place.unsure &&= left === 0 && all.length <= maxMarks && old === -1
+  place.marks = all.slice(-maxMarks)
 }
 
 /** A line that was seen: by its message, or by a checksum where it was seen elsewhere. */
@@ -76,15 +106,25 @@ export class LogPosition {
     this.id = id
     this.tail = tail
     this.since = since
-    for (const { first, gap = false, last, lines, partial = false, run, stream } of streams) {
-      this.places.set(stream, { stream, lines, first, last, run, partial, gap })
+    for (
+      const { before = [], first, gap = false, last, lines, partial = false, run, stream, unsure = false, young }
+        of streams
+    ) {
+      // Copies: they are counted on.
+      const marks = [...before, { ...last, run }].map((mark) => ({ ...mark }))
+      this.places.set(stream, { stream, lines, first, marks, partial, gap, young, unsure })
     }
   }
 
-  /** Goes behind the first line of a stream. `lines`: how many of its lines stand before there, where that is known. */
-  begin(line: LogEntry, lines: number | undefined): Place {
-    const { stream, timestamp } = line
-    const place = { stream, lines, first: line, last: line, run: 1, partial: lines === undefined, gap: false }
+  /**
+   * Goes behind the first line of a stream. `lines`: how many of its lines stand before there, where that is known.
+   * `unsure`: whether it may have got its time from the service.
+   */
+  begin(line: LogEntry, lines: number | undefined, unsure: boolean): Place {
+    const { message, stream, timestamp } = line
+    const marks = [{ message, timestamp, run: 1 }]
+    const young = unsure ? 1 : 0
+    const place = { stream, lines, first: line, marks, partial: lines === undefined, gap: false, young, unsure }
     this.places.set(stream, place)
     const fromTail = this.tail !== undefined
     this.tail = undefined
@@ -100,9 +140,11 @@ export class LogPosition {
   has({ message, stream, timestamp }: LogEntry, connectedAt: number): boolean {
     const place = this.places.get(stream)
     if (place === undefined) return this.since !== undefined && Timestamp.compare(timestamp, this.since) < 0
-    if (Timestamp.compare(timestamp, place.last.timestamp) <= 0) return true
-    const known = isMessage(place.last, message) || isMessage(place.first, message)
-    return known && Date.parse(timestamp) >= connectedAt - 2000
+    const { first, marks } = place
+    // What is younger than a mark was read behind it, and so is a mark too.
+    if (Timestamp.compare(timestamp, earliest(marks)) < 0) return true
+    if (marks.some((mark) => Timestamp.same(mark.timestamp, timestamp))) return true
+    return [first, ...marks].some((mark) => isMessage(mark, message)) && Date.parse(timestamp) >= connectedAt - 2000
   }
 
   get cursor(): LogCursor {
@@ -111,17 +153,43 @@ export class LogPosition {
       id: this.id,
       ...(this.tail === undefined ? {} : { tail: this.tail }),
       ...(this.since === undefined ? {} : { since: this.since }),
-      streams: [...this.places.values()].map(({ first, gap, last, lines, partial, run, stream }) => ({
-        stream,
-        ...(lines === undefined ? {} : { lines }),
-        first: lineMark(first),
-        last: lineMark(last),
-        run,
-        ...(partial ? { partial } : {}),
-        ...(gap ? { gap } : {})
-      }))
+      streams: [...this.places.values()].map(({ first, gap, lines, marks, partial, stream, unsure, young }) => {
+        const last = lastOf(marks)
+        return {
+          stream,
+          ...(lines === undefined ? {} : { lines }),
+          first: lineMark(first),
+          ...(marks.length > 1 ? { before: marks.slice(0, -1).map(runMark) } : {}),
+          last: lineMark(last),
+          run: last.run,
+          ...(partial ? { partial } : {}),
+          ...(gap ? { gap } : {}),
+          ...(young === undefined ? {} : { young }),
+          ...(unsure ? { unsure } : {})
+        }
+      })
     }
   }
 }
 
+/** The last of the marks. */
+export const lastOf = (marks: ReadonlyArray<Marked>): Marked => marks.at(-1) ?? noMark
+
+/** The earliest time of marks: that of the first, but where the service stamped it. */
+export const earliest = (marks: ReadonlyArray<Marked>): string =>
+  marks.reduce((time, mark) => Timestamp.earlier(time, mark.timestamp), lastOf(marks).timestamp)
+
+/** Whether a mark may have got its time from the service: it is one of the last `young`, or younger than one after it. */
+export const mayBeStamped = (marks: ReadonlyArray<Marked>, at: number, young: number): boolean => {
+  const certain = marks.length - young
+  const time = marks[at]?.timestamp ?? ""
+  return at >= certain || marks.slice(at + 1, certain).some((mark) => Timestamp.compare(mark.timestamp, time) < 0)
+}
+
+const noMark: Marked = { timestamp: "", message: "", run: 0 }
 const lineMark = ({ hash, message = "", timestamp }: Mark) => ({ timestamp, hash: hash ?? hashOf(message) })
+const runMark = (mark: Marked) => ({
+  ...lineMark(mark),
+  run: mark.run,
+  ...(mark.partial === true ? { partial: true } : {})
+})

@@ -7,8 +7,8 @@ import { LogGap } from "../../errors/LogGap.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import { type EventHandler, EventReader, maxEventBytes } from "./EventReader.ts"
 import { joined } from "./joined.ts"
-import { LogEvent, parseLine } from "./LogEvent.ts"
-import type { LogPosition } from "./LogPosition.ts"
+import { LogEvent, maxName, parseLine } from "./LogEvent.ts"
+import { lastOf, type LogPosition } from "./LogPosition.ts"
 import { maxStreams, type Replay, type Verdict } from "./Replay.ts"
 
 /** Why nothing more is read of a connection, though it goes on. */
@@ -48,6 +48,8 @@ export class LogReader implements EventHandler {
   #settled = 0
   /** Whether the stream of the last line that was looked at has reached its place. */
   #live = false
+  /** Whether the body begins as a page or an object of JSON does, and no event was found in it. */
+  #foreign: boolean | undefined
 
   constructor(options: LogReaderOptions) {
     this.#options = options
@@ -63,6 +65,7 @@ export class LogReader implements EventHandler {
 
   /** The lines of the next bytes that are not known yet. */
   read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<LogEntry> {
+    this.#foreign ??= beginnings.has(chunks[0]?.[0] ?? 0)
     for (const bytes of areSmall(chunks) ? [joined(chunks)] : chunks) {
       if (this.stop !== undefined) break
       if (!this.#reader.feed(bytes)) this.stop ??= this.#invalid(`an event is longer than ${maxEventBytes} bytes`)
@@ -76,9 +79,13 @@ export class LogReader implements EventHandler {
     return entries
   }
 
-  /** No more bytes come. Returns whether they end inside an event, which is how a cut looks that nobody reports. */
+  /**
+   * No more bytes come. Returns whether they end inside an event, which is how a cut looks that nobody reports, or are no
+   * events at all.
+   */
   finish(): boolean {
-    return this.#reader.finish()
+    this.#options.replay.finish()
+    return this.#reader.finish() || this.#foreign === true
   }
 
   /** The gap at the end of a log, where it ended before the place that was read to; passed where that is wanted. */
@@ -115,6 +122,7 @@ export class LogReader implements EventHandler {
 
   #judge(event: LogEvent): void {
     this.#settle()
+    this.#foreign = false
     if (event.kind !== "line") return this.#refuse(event)
     if (event.stream === "error") {
       this.stop = new ApiError({
@@ -150,7 +158,9 @@ export class LogReader implements EventHandler {
     // A heartbeat, which later dialects send, has no message: it is not a line.
     if (event.kind === "no object") this.stop = this.#invalid("an event of the log is not a JSON object")
     if (event.kind === "no text") {
-      this.stop = this.#invalid("an event of the log has no text in message, stream or timestamp")
+      this.stop = this.#invalid(
+        `an event of the log has no text in message, stream or timestamp, or more than ${maxName} characters in the last two`
+      )
     }
   }
 
@@ -182,7 +192,7 @@ export class LogReader implements EventHandler {
       operation,
       id: position.id,
       stream,
-      after: place?.last.timestamp ?? "",
+      after: lastOf(place?.marks ?? []).timestamp,
       before,
       linesBefore: place?.lines,
       cursor: position.cursor
@@ -197,3 +207,6 @@ export class LogReader implements EventHandler {
 /** One event a write comes as many small pieces at once: decoded by itself, each would cost as much as its line. */
 const areSmall = (chunks: ReadonlyArray<Uint8Array>): boolean =>
   chunks.length > 1 && chunks.reduce((bytes, chunk) => bytes + chunk.length, 0) / chunks.length < 4096
+
+/** `<` and `{`: a line of an event begins with neither. */
+const beginnings = new Set([60, 123])

@@ -1,7 +1,18 @@
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
 import type { LogEvent } from "./LogEvent.ts"
-import { isMessage, type LogPosition, type Mark, move, type Place } from "./LogPosition.ts"
+import {
+  earliest,
+  isMessage,
+  lastOf,
+  type LogPosition,
+  type Mark,
+  type Marked,
+  maxMarks,
+  mayBeStamped,
+  move,
+  type Place
+} from "./LogPosition.ts"
 
 /**
  * What to do with a line of a connection.
@@ -11,12 +22,15 @@ import { isMessage, type LogPosition, type Mark, move, type Place } from "./LogP
  * - `"old"`: it was handed out before.
  * - `"gap"`: lines before it may be missing.
  * - `"crowded"`: there are more streams than a log may have.
- * - `"distrust"`: the count of lines does not fit; begin again, going by times.
+ * - `"distrust"`: the count of lines does not fit, or lines were taken for words that were none; begin again.
  */
 export type Verdict = "live" | "new" | "old" | "gap" | "crowded" | "distrust"
 
 /** The most streams that a log may have; there are two. */
 export const maxStreams = 64
+
+/** How many lines that cannot be told from words of the way to the container are taken for such before the place. */
+const maxWords = 3
 
 /** How a stream is read on this connection. */
 interface Course {
@@ -24,18 +38,36 @@ interface Course {
   place: Place | undefined
   /**
    * - `"new"`: it has reached its place.
-   * - `"count"`: as many lines are skipped as were read; the first and the last of them are compared.
-   * - `"mark"`: lines are skipped by their time, up to the last one that was read.
+   * - `"count"`: as many lines are skipped as were read before the marks; the first of them is compared.
+   * - `"mark"`: lines are skipped by their time, up to the marks, and there the last one is looked for.
    * - `"since"`: lines are skipped that are older than what was asked for.
    */
   mode: "new" | "count" | "mark" | "since"
   /** How many lines of the stream came on this connection. */
   seen: number
   first: Mark | undefined
-  /** How many lines in a row had the time of the place. */
+  /** The marks of the place, as they were when the connection began, and how many lines stand before them. */
+  readonly marks: ReadonlyArray<Marked>
+  readonly young: number | undefined
+  readonly ahead: number
+  /** Whether they were skipped by their number. */
+  counted: boolean
+  /** What is older than this stands before the marks. */
+  readonly floor: string
+  /** The mark that was met last: -1 where the next line is to be the first of them, -2 where that is not known. */
+  at: number
+  /** How many lines in a row had the time of that mark, and whether it was passed. */
   run: number
-  /** Whether a line came that is older than the place, so that the log reaches back far enough. */
+  passed: boolean
+  /** Whether something came that stands before the last mark, so that the log reaches back far enough. */
   behind: boolean
+  /** The marks that came. */
+  readonly met: Set<Marked>
+  /** How many lines were handed out that may be new or words, and the marks that they would be. */
+  given: number
+  fresh: ReadonlyArray<Marked>
+  /** How many lines in a row were taken for words of the way to the container. */
+  words: number
   /** Whether the next line, if it is the same as the last, shows that the place is not certain. */
   doubt: boolean
   /** How many of the lines that are being taken are of the stream, and where the last of them is. */
@@ -47,7 +79,9 @@ interface Course {
  * Finds on a new connection, which begins with the log's first line again, where each stream was read to.
  *
  * A line whose time could not be read by the service bears the time at which the service met it, another one on each
- * connection. Such a line is known by its text, and by being younger than the connection.
+ * connection. Such a line is known by its text, and by being younger than the connection. What ssh says when the way to
+ * the container breaks is one of them, and no other connection brings it again: so the place is not behind the last line
+ * that was read, but behind the last one of the marks that the log still holds.
  */
 export class Replay {
   readonly #position: LogPosition
@@ -76,9 +110,7 @@ export class Replay {
   /** Whether the next line of a stream is known by its number alone; then it is counted, and {@link judge} not asked. */
   skips(stream: string): boolean {
     const course = this.#find(stream)
-    const { mode, place, seen } = course
-    if (mode !== "count" || seen === 0 || place?.lines === undefined) return false
-    if (seen + 1 >= place.lines - place.run) return false
+    if (course.mode !== "count" || course.seen === 0 || course.seen >= course.ahead) return false
     course.seen++
     return true
   }
@@ -99,12 +131,32 @@ export class Replay {
     const course = this.#find(entry.stream)
     const lines = this.#whole ? course.seen : undefined
     if (course.place === undefined) {
-      course.place = this.#position.begin(entry, lines)
+      course.place = this.#position.begin(entry, lines, this.#isStamped(entry))
       // Lines may have been skipped before it, which nobody asked for.
       if (course.first !== undefined) course.place.first = course.first
     } else {
-      move(course.place, [entry], 0, 1, lines)
+      this.#takeBehind(course, course.place, entry, lines)
     }
+  }
+
+  #takeBehind(course: Course, place: Place, entry: LogEntry, lines: number | undefined): void {
+    if (course.mode !== "mark") return move(place, [entry], 0, 1, lines, this.#isStamped)
+    const { unsure } = place
+    place.marks = course.fresh
+    move(place, [entry], 0, 1, lines, this.#isStamped)
+    course.fresh = place.marks
+    if (course.given++ === maxWords || !this.#isStamped(entry)) {
+      this.#arrive(course, place, course.fresh, "new")
+      return
+    }
+    // It may be a word, and marks that did not come yet may be none: what is in the log is not given up for it.
+    const { at, fresh, marks } = course
+    const met = marks[at]
+    place.unsure = unsure
+    place.marks = met === undefined
+      ? [...marks, ...fresh].slice(0, 2 * maxMarks)
+      : [met, ...[...marks.slice(at + 1), ...fresh].slice(1 - 2 * maxMarks)]
+    place.young = Math.min(place.marks.length - (met === undefined ? 0 : 1), (course.young ?? 0) + fresh.length)
   }
 
   /** Goes behind the lines from a place on, whose streams are live. What a place costs is not paid for each line. */
@@ -116,7 +168,7 @@ export class Replay {
       const course = this.#find(entry.stream)
       if (course.place === undefined) {
         course.seen++
-        course.place = this.#position.begin(entry, this.#whole ? course.seen : undefined)
+        course.place = this.#position.begin(entry, this.#whole ? course.seen : undefined, this.#isStamped(entry))
         continue
       }
       if (course.count++ === 0) courses.push(course)
@@ -125,7 +177,8 @@ export class Replay {
     for (const course of courses) {
       course.seen += course.count
       if (course.place !== undefined) {
-        move(course.place, entries, course.last, course.count, this.#whole ? course.seen : undefined)
+        const lines = this.#whole ? course.seen : undefined
+        move(course.place, entries, course.last, course.count, lines, this.#isStamped)
       }
       course.count = 0
     }
@@ -138,33 +191,60 @@ export class Replay {
 
   /** Looks at a line once more, after {@link accept}. */
   judgeAgain(line: LogEvent): Verdict {
+    // What was taken for words may be lines behind the gap.
+    if (this.#courses.some((course) => isSkipping(course) && course.words > 0)) return "distrust"
     return this.#judge(this.#find(line.stream), line)
+  }
+
+  /** The connection is over. Where it ended while lines were counted, there may be fewer of them: the next goes by times. */
+  finish(): void {
+    for (const { mode, place, seen } of this.#courses) {
+      if (mode === "count" && seen > 0 && place !== undefined) place.lines = undefined
+    }
   }
 
   /** A stream whose place the log ended before, though a gap was not reported. */
   get missing(): Place | undefined {
-    return this.#unfinished().find((place) => !place.gap)
+    return this.#unfinished().find(({ gap, stream, unsure }) => {
+      const course = this.#courses.find((one) => one.stream === stream)
+      // Behind a mark that was passed, the log may have nothing that was read.
+      const found = course !== undefined && course.passed && course.behind &&
+        course.at + 1 + (course.young ?? 0) >= course.marks.length
+      return !gap && !unsure && !found
+    })
   }
 
   #unfinished(): ReadonlyArray<Place> {
     return [...this.#position.places.values()].filter(({ stream }) => {
       const course = this.#courses.find((one) => one.stream === stream)
-      return course === undefined || course.mode === "count" || course.mode === "mark"
+      return course === undefined || isSkipping(course)
     })
   }
 
   #find(stream: string): Course {
     for (const course of this.#courses) if (course.stream === stream) return course
     const place = this.#position.places.get(stream)
-    const mode = this.#modeOf(place)
+    const { lines, marks, unsure, young } = place ?? { lines: undefined, marks: [], unsure: false, young: 0 }
+    const ahead = lines === undefined ? 0 : marks.reduce((left, { run }) => left - run, lines)
     const course: Course = {
       stream,
       place,
-      mode,
+      mode: this.#modeOf(place, ahead),
       seen: 0,
       first: undefined,
+      marks,
+      young,
+      ahead,
+      counted: false,
+      floor: earliest(marks),
+      at: unsure || (lines !== undefined && ahead <= 0) ? -1 : -2,
       run: 0,
+      passed: false,
       behind: false,
+      met: new Set(),
+      given: 0,
+      fresh: [],
+      words: 0,
       doubt: false,
       count: 0,
       last: 0
@@ -173,94 +253,180 @@ export class Replay {
     return course
   }
 
-  #modeOf(place: Place | undefined): Course["mode"] {
+  #modeOf(place: Place | undefined, ahead: number): Course["mode"] {
     if (!this.#whole) return "new"
     if (place === undefined) return this.#position.since === undefined ? "new" : "since"
-    return place.lines === undefined ? "mark" : "count"
+    return ahead > 0 ? "count" : "mark"
   }
 
   #judge(course: Course, line: LogEvent): Verdict {
     const { place } = course
-    if (course.mode === "since") {
-      const { since } = this.#position
-      return since === undefined || Timestamp.compare(line.timestamp, since) >= 0 ? "new" : "old"
-    }
+    if (course.mode === "since") return this.#isUnasked(line) ? "old" : "new"
     if (course.mode === "new" || place === undefined) {
       if (!course.doubt || place === undefined) return "new"
       course.doubt = false
-      return isSame(place.last, line) && !place.gap ? "gap" : "new"
+      return isSame(lastOf(place.marks), line) && !place.gap ? "gap" : "new"
     }
-    return course.mode === "count" ? this.#judgeCount(course, place, line) : this.#judgeMark(course, place, line)
+    if (course.seen === 1 && place.lines !== undefined) {
+      // By its time: another log may begin with the same text.
+      course.behind = isSame(place.first, line)
+      if (!course.behind) course.mode = "mark"
+    }
+    if (course.mode === "count") {
+      if (course.seen <= course.ahead) return "old"
+      course.mode = "mark"
+      course.counted = true
+      course.at = -1
+    }
+    return this.#judgeMark(course, place, line)
   }
 
-  #judgeCount(course: Course, place: Place, line: LogEvent): Verdict {
-    const { lines = 0 } = place
-    if (course.seen === 1 && !this.#isAgain(place.first, line)) {
-      course.mode = "mark"
-      return this.#judgeMark(course, place, line)
+  #judgeMark(course: Course, place: Place, line: LogEvent): Verdict {
+    if (!course.passed && !place.unsure && Timestamp.compare(line.timestamp, course.floor) < 0) {
+      course.behind = true
+      course.words = 0
+      if (course.at === -1) course.at = -2
+      return "old"
     }
-    if (course.seen < lines - place.run) return "old"
-    const same = Timestamp.same(place.last.timestamp, line.timestamp)
-    course.run = same ? course.run + 1 : 0
-    if (course.seen < lines) return "old"
-    if (this.#isAgain(place.last, line) && (!same || course.run === place.run)) return this.#arrive(course, place)
+    const { marks } = course
+    for (let index = Math.max(course.at, 0); index < marks.length; index++) {
+      if (index === course.at && course.passed && marks[index]?.partial !== true) continue
+      if (Timestamp.same(marks[index]?.timestamp ?? "", line.timestamp)) return this.#meet(course, place, line, index)
+    }
+    const stamped = this.#isStamped(line)
+    if (stamped && course.at > -2 && course.given === 0) {
+      const mark = marks.find((one, at) =>
+        at > course.at && !course.met.has(one) && isMessage(one, line.message) &&
+        ((at === 0 && course.seen === 1) || mayBeStamped(marks, at, course.young ?? marks.length))
+      )
+      if (mark !== undefined) {
+        course.met.add(mark)
+        course.behind = true
+        course.words = 0
+        this.#uncount(course, 1)
+        return marks.every((one) => course.met.has(one)) ? this.#arrive(course, place, marks, "old") : "old"
+      }
+      // Lines that the service stamped at one time are one mark, which has the text of the last.
+      if (course.words + 1 < (marks[course.at + 1]?.run ?? 0)) return this.#takeForWord(course)
+    }
+    // The line behind a mark is the next mark, or new: then what was read behind that mark is not in the log.
+    if (course.passed && course.behind) {
+      // Or ssh says something before the next mark comes.
+      const more = Timestamp.same(marks[course.at]?.timestamp ?? "", line.timestamp)
+      return stamped && !more ? "new" : this.#arrive(course, place, this.#metOf(course), "new")
+    }
+    if (place.unsure) return this.#isUnasked(line) ? "old" : "new"
+    if (!course.passed && marks.some((mark, at) => isLater(course, mark, at, line))) {
+      course.behind = true
+      return "old"
+    }
+    if (stamped) {
+      // A text of the way to the container, not of the container: each connection begins with it.
+      if (course.seen === 1 && isMessage(place.first, line.message)) return this.#uncount(course, 1)
+      if (!place.gap && course.words < maxWords) return this.#takeForWord(course)
+    }
+    return this.#miss(course, place)
+  }
+
+  /** The line has the time of a mark. */
+  #meet(course: Course, place: Place, line: LogEvent, index: number): Verdict {
+    const mark = course.marks[index]
+    const isLast = index === course.marks.length - 1
+    if (index !== course.at) {
+      // Words are no lines: what stands behind nothing else is the first line.
+      const before = course.marks.slice(0, index)
+      course.behind ||= course.at >= 0 || place.unsure ||
+        (course.at === -1 && before.every((_, at) => mayBeStamped(course.marks, at, course.young ?? 0)))
+      course.at = index
+      course.run = 0
+      course.passed = false
+    }
+    course.words = 0
+    if (course.given > 0) {
+      // They were words, as the line is from before the place.
+      this.#uncount(course, course.given)
+      course.given = 0
+      course.fresh = []
+      if (course.seen === 1) course.first = { message: line.message, timestamp: line.timestamp }
+    }
+    const partial = isLast && place.partial
+    if (isLast && !course.behind && !partial && !place.gap) return this.#miss(course, place)
+    const run = course.run + 1
+    if (mark === undefined || run < mark.run) {
+      course.run = run
+      return "old"
+    }
+    // Where more may stand before those that were read, all of that time are known, as long as a later mark is left.
+    if (place.gap || isMessage(mark, line.message) || (mark.partial === true && !isLast)) {
+      course.run = run
+      course.doubt = partial && !place.gap
+      course.passed = true
+      course.met.add(mark)
+      place.unsure = false
+      return isLast ? this.#arrive(course, place, this.#metOf(course), "old") : "old"
+    }
+    if (!partial) return this.#miss(course, place)
+    course.run = run
+    return "old"
+  }
+
+  #metOf({ marks, met }: Course): ReadonlyArray<Marked> {
+    return marks.filter((mark) => met.has(mark))
+  }
+
+  /** It is not counted: another connection may not bring it. */
+  #takeForWord(course: Course): Verdict {
+    course.words++
+    return this.#uncount(course, 1)
+  }
+
+  #uncount(course: Course, count: number): "old" {
+    course.seen -= count
+    if (course.seen === 0) course.first = undefined
+    return "old"
+  }
+
+  /** The place is here, behind these marks: the log does not hold the others. */
+  #arrive(course: Course, place: Place, marks: ReadonlyArray<Marked>, verdict: "old" | "new"): Verdict {
+    course.mode = "new"
+    place.lines = course.seen
+    place.gap = false
+    place.partial = false
+    place.marks = marks
+    if (place.young !== undefined) place.young = Math.min(place.young, marks.length)
+    const met = course.marks[course.at]
+    if (met !== undefined && met === marks.at(-1) && course.run > 0) {
+      met.run = course.run
+      place.young = 0
+    }
+    if (course.first !== undefined) place.first = course.first
+    return verdict
+  }
+
+  /** The line is behind the place, which did not come. */
+  #miss(course: Course, place: Place): Verdict {
+    if (place.gap) {
+      place.unsure = false
+      return this.#arrive(course, place, [], "new")
+    }
+    if (!course.counted) return "gap"
     place.lines = undefined
     return "distrust"
   }
 
-  #judgeMark(course: Course, place: Place, line: LogEvent): Verdict {
-    const order = Timestamp.compare(line.timestamp, place.last.timestamp)
-    if (order < 0) {
-      course.behind = true
-      return "old"
-    }
-    if (order > 0) {
-      if (this.#isStamped(line)) {
-        if (isMessage(place.last, line.message)) return this.#arrive(course, place)
-        // A text of the way to the container, not of the container: each connection begins with it.
-        if (course.behind || (course.seen === 1 && isMessage(place.first, line.message))) return "old"
-      }
-      return this.#arriveLate(course, place)
-    }
-    course.run++
-    if (place.gap) return course.run < place.run ? "old" : this.#arrive(course, place)
-    if (!course.behind && !place.partial) return "gap"
-    if (course.run < place.run) return "old"
-    if (isMessage(place.last, line.message)) {
-      course.doubt = place.partial
-      return this.#arrive(course, place)
-    }
-    return place.partial ? "old" : "gap"
+  /** Whether it is older than the last lines that the reading was to begin with. */
+  #isUnasked({ timestamp }: LogEvent): boolean {
+    const { since } = this.#position
+    return since !== undefined && Timestamp.compare(timestamp, since) < 0
   }
 
-  /** The line is the last one that was read. */
-  #arrive(course: Course, place: Place): Verdict {
-    course.mode = "new"
-    place.lines = course.seen
-    place.gap = false
-    if (course.run > 0) place.run = course.run
-    place.partial = false
-    if (course.first !== undefined) place.first = course.first
-    return "old"
-  }
-
-  /** The line is younger than the last one that was read, which did not come. */
-  #arriveLate(course: Course, place: Place): Verdict {
-    if (!place.gap) return "gap"
-    this.#arrive(course, place)
-    return "new"
-  }
-
-  /** Whether it is the same line once more: by text and time, or by text alone where the service gave it a new time. */
-  #isAgain(mark: Mark, line: LogEvent): boolean {
-    return isMessage(mark, line.message) &&
-      (Timestamp.same(mark.timestamp, line.timestamp) || this.#isStamped(line))
-  }
-
-  #isStamped(line: LogEvent): boolean {
-    return Date.parse(line.timestamp) >= this.#connectedAt
-  }
+  readonly #isStamped = ({ timestamp }: Mark): boolean => Date.parse(timestamp) >= this.#connectedAt
 }
+
+const isSkipping = ({ mode }: Course): boolean => mode === "count" || mode === "mark"
+/** Whether a line stands before a mark that did not come yet and is in the log for certain. */
+const isLater = ({ marks, met, young = 0 }: Course, mark: Marked, at: number, line: LogEvent): boolean =>
+  at < marks.length - young && !met.has(mark) && Timestamp.compare(line.timestamp, mark.timestamp) < 0
 
 const isLive = (course: Course): boolean => course.mode === "new" && !course.doubt
 

@@ -253,6 +253,23 @@ describe("EventReader", () => {
     }
   })
 
+  it("reads an event that comes byte by byte at the cost of its length", () => {
+    const seen: Array<number> = []
+    const reader = new EventReader({ onData: (_, start, end) => seen.push(end - start), onRetry: () => {} })
+    const x = encoder.encode("x")
+    const size = 500_000
+    reader.feed(encoder.encode("data:"))
+    collect()
+    const before = process.memoryUsage()
+    for (let count = 0; count < size; count++) reader.feed(x.slice())
+    collect()
+    const after = process.memoryUsage()
+    const grown = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers
+    assert.isBelow(grown, 8 * size)
+    reader.feed(encoder.encode("\n\n"))
+    assert.deepStrictEqual(seen, [size])
+  })
+
   it("reads comments that end with carriage returns at the cost of their length", () => {
     const chunk = encoder.encode(":x\r".repeat(100_000))
     const reader = new EventReader({ onData: () => {}, onRetry: () => {} })
