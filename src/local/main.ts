@@ -15,7 +15,7 @@ import * as FileSystem from "node:fs/promises"
 import { createRequire } from "node:module"
 import { ConfigurationError } from "../errors/ConfigurationError.ts"
 import type { CatalogExecutor } from "../server/ExecutorCatalog.ts"
-import { reader } from "../services/internal/Input.ts"
+import { reader } from "../services/Input.ts"
 import { LocalBasilica } from "./LocalBasilica.ts"
 
 const Executors = Schema.Array(Schema.Struct({

@@ -5,8 +5,8 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { reader } from "./Input.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
-import { reader } from "./internal/Input.ts"
 
 /** Refuses what is no object of options, and an option of another name: misspelt, it would be missed too late. */
 export const optionsReader = (

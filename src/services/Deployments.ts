@@ -48,8 +48,8 @@ import {
   WatchOptionRules
 } from "../schema/wire/Rentals.ts"
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
+import { reader, readId } from "./Input.ts"
 import * as Deadline from "./internal/Deadline.ts"
-import { reader, readId } from "./internal/Input.ts"
 import { decodeDone } from "./internal/Json.ts"
 import { getRental, listedStatus, listRentals, rentalStatus, statusAfter404 } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"

@@ -37,6 +37,7 @@ import { Auth } from "./Auth.ts"
 import type { CallProgress } from "./CallProgress.ts"
 import type { ChunkSource } from "./ChunkSource.ts"
 import { baseUrlOfEnvironment } from "./ClientOptions.ts"
+import { reader } from "./Input.ts"
 import * as BaseUrl from "./internal/BaseUrl.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import {
@@ -48,7 +49,6 @@ import {
   readRequestId,
   type Refusal
 } from "./internal/Failure.ts"
-import { reader } from "./internal/Input.ts"
 import { parseJson } from "./internal/Json.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import { discard, openReply } from "./internal/OpenBody.ts"

@@ -422,7 +422,12 @@ describe("BasilicaClient.deployments.logs", () => {
       }
     })())
     assert.instanceOf(error, ApiError)
-    assert.deepEqual(error.cursor, moved)
+    // Only a connection knows which lines may have got their time from the service.
+    const known = ({ streams, ...cursor }: LogCursor) => ({
+      ...cursor,
+      streams: streams.map((one) => ({ ...one, young: undefined }))
+    })
+    assert.deepEqual(known(error.cursor ?? assert.fail()), known(moved))
     const from: LogCursor = JSON.parse(JSON.stringify(moved))
     for await (const { message } of basilica.deployments.logs(rentalId, { from })) messages.push(message)
     assert.deepEqual(messages, ["a", "b", "c"])

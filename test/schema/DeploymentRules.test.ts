@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type ConfigurationError, type DeploymentConfig, DeploymentRules, PortMapping } from "basilica-sdk"
 import { Effect, Schema } from "effect"
 import { RulesBetweenFields, unquotedFields } from "../../src/schema/DeploymentRules.ts"
-import { reader } from "../../src/services/internal/Input.ts"
+import { reader } from "../../src/services/Input.ts"
 
 const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample me@host"
 const good: DeploymentConfig = { executorId: "2f0c6a3e", image: "nvidia/cuda:12.2.0-base-ubuntu22.04", sshKey }

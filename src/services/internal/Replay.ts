@@ -309,14 +309,14 @@ export class Replay {
       // Lines that the service stamped at one time are one mark, which has the text of the last.
       if (course.words + 1 < (marks[course.at + 1]?.run ?? 0)) return this.#takeForWord(course)
     }
-    // The line behind a mark is the next mark, or new: then what was read behind that mark is not in the log.
-    if (course.passed && course.behind) {
+    // The line behind a mark is the next mark, or new: then what was read behind that mark were words, and not in the log.
+    if (course.passed && course.behind && course.at + 1 + (course.young ?? 0) >= marks.length) {
       // Or ssh says something before the next mark comes.
       const more = Timestamp.same(marks[course.at]?.timestamp ?? "", line.timestamp)
       return stamped && !more ? "new" : this.#arrive(course, place, this.#metOf(course), "new")
     }
     if (place.unsure) return this.#isUnasked(line) ? "old" : "new"
-    if (!course.passed && marks.some((mark, at) => isLater(course, mark, at, line))) {
+    if (marks.some((mark, at) => isLater(course, mark, at, line))) {
       course.behind = true
       return "old"
     }

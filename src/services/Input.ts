@@ -3,8 +3,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { ConfigurationError, type ConfigurationProblem } from "../../errors/ConfigurationError.ts"
-import { Id } from "../../schema/Id.ts"
+import { ConfigurationError, type ConfigurationProblem } from "../errors/ConfigurationError.ts"
+import { Id } from "../schema/Id.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
