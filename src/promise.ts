@@ -6,6 +6,7 @@ import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -253,17 +254,21 @@ export class BasilicaClient implements AsyncDisposable {
         const scope = Scope.makeUnsafe()
         const scoped = Deployments.use((deployments) => Scope.provide(deployments.scoped(config, deploy), scope))
         let stopping: Promise<void> | undefined
-        const stop = () => stopping ??= runner.finish(Scope.close(scope, Exit.void))
+        let closing: Fiber.Fiber<void> | undefined
+        const begin = () => closing ??= Effect.runFork(Scope.close(scope, Exit.void))
+        const stop = () => stopping ??= runner.finish(Fiber.join(begin()))
         let what = "a deploy that is under way"
         const forget = beforeProcessEnds(() => this.close(), () => what)
         const release = () => {
           runner.onClosed.delete(release)
+          runner.held.delete(begin)
           forget()
         }
         runner.onClosed.add(release)
         try {
           const deployment = await runner.run(scoped, { signal })
           what = `deployment ${deployment.id}`
+          runner.held.add(begin)
           // What was not stopped for certain is stopped again by the close, or at the end of the process.
           return { ...deployment, [Symbol.asyncDispose]: () => stop().then(release) }
         } catch (error) {

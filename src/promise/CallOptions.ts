@@ -10,6 +10,8 @@ export interface CallOptions {
 const isSignal = (value: unknown): value is AbortSignal =>
   typeof Object(value).aborted === "boolean" && typeof Object(value).addEventListener === "function"
 
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
+
 /** The signal of a call, or why it has none. A signal that nobody listens to costs money, and nobody misses it in time. */
 export const signalOf = (options: CallOptions = {}): AbortSignal | undefined | ConfigurationError => {
   const { signal, ...unknown } = Object(options) as CallOptions
@@ -22,8 +24,8 @@ export const signalOf = (options: CallOptions = {}): AbortSignal | undefined | C
 }
 
 /**
- * Has a signal refused that stands in the place of an argument, and `null` for options: a method that takes its options
- * apart would not see it. Such options have a default, so that they do not count in the `length` of the method.
+ * Has a signal refused that stands in the place of an argument, and what is no object for options, such as `null` or a
+ * number: a method that takes its options apart would not see it. Such options have a default, so that they do not count in the `length` of the method.
  */
 export const refusingSignals = <Client extends object>(client: Client): Client =>
   Object.fromEntries(
@@ -31,7 +33,7 @@ export const refusingSignals = <Client extends object>(client: Client): Client =
       name,
       (...args: ReadonlyArray<unknown>) =>
         call(...args.map((one, index) =>
-          isSignal(one) || (one === null && index >= call.length) ? { signal: "misplaced" } : one
+          isSignal(one) || (index >= call.length && one !== undefined && !isObject(one)) ? { signal: "misplaced" } : one
         ))
     ])
   ) as Client

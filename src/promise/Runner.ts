@@ -37,6 +37,8 @@ export class Runner<R> {
   }
   /** What is done when this was closed. */
   readonly onClosed = new Set<() => void>()
+  /** Each begins to stop what is held: at the beginning of the close, which may have to wait for a deploy for long. */
+  readonly held = new Set<() => Fiber.Fiber<void>>()
 
   constructor(layer: Layer.Layer<R, ConfigurationError>) {
     this.#runtime = ManagedRuntime.make(layer)
@@ -92,7 +94,11 @@ export class Runner<R> {
 
   async #close(): Promise<void> {
     for (const fiber of this.#running) fiber.interruptUnsafe()
-    await Promise.all([...[...this.#open].map((iteration) => iteration.close()), ...[...this.#running].map(exitOf)])
+    await Promise.all([
+      ...[...this.held].map((stop) => exitOf(stop())),
+      ...[...this.#open].map((iteration) => iteration.close()),
+      ...[...this.#running].map(exitOf)
+    ])
     const exit = await exitOf(Effect.runFork(this.#runtime.disposeEffect))
     for (const done of this.onClosed) done()
     if (Exit.isSuccess(exit)) return
@@ -288,11 +294,13 @@ const sayWhoCalled = (error: Error): void => {
   // V8 alone has it. The method is only named.
   // oxlint-disable-next-line typescript/unbound-method
   v8.captureStackTrace?.(holder, Runner.prototype.run)
-  const frames = holder.stack?.indexOf("\n    at ") ?? -1
+  // A program may have `Error.prepareStackTrace` make anything of it.
+  if (typeof holder.stack !== "string" || typeof own !== "string") return
+  const frames = holder.stack.indexOf("\n    at ")
   const start = own.indexOf("\n    at ")
   if (frames === -1 || start === -1) return
   framesOf.set(error, own)
-  error.stack = own.slice(0, start) + holder.stack?.slice(frames) + own.slice(start)
+  error.stack = own.slice(0, start) + holder.stack.slice(frames) + own.slice(start)
 }
 
 const cutOff = () =>

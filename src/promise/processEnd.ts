@@ -17,12 +17,19 @@ const signals: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGTER
 /** Signals that come so soon after the first are that one again: a terminal and npm both send it. */
 const repeatMillis = 1000
 const { process } = globalThis as { readonly process?: Partial<Process> }
-const stops = new Map<() => Promise<unknown>, () => string>()
-let ending: Promise<void> | undefined
-let endingSince = 0
+
+/** What all copies of this module in a process share: each alone would take the others for a program that listens. */
+interface Shared {
+  readonly stops: Map<() => Promise<unknown>, () => string>
+  ending: Promise<void> | undefined
+  endingSince: number
+  /** The listeners, of the copy that was the first. */
+  readonly end: (cause: string | number) => Promise<void>
+  readonly leave: () => void
+}
 
 /** Ends when all is stopped that is to be before the process ends; `undefined` where it is not about to. */
-export const processIsEnding = (): Promise<void> | undefined => ending
+export const processIsEnding = (): Promise<void> | undefined => shared().ending
 
 /**
  * Has `stop` called when the process is told to end or has nothing more to do, before it ends, and logs `what` that is. A
@@ -32,6 +39,7 @@ export const processIsEnding = (): Promise<void> | undefined => ending
  */
 export const beforeProcessEnds = (stop: () => Promise<unknown>, what: () => string): () => void => {
   if (!isNode(process)) return () => {}
+  const { stops } = shared()
   if (stops.size === 0) listen(process, "on")
   stops.set(stop, what)
   return () => {
@@ -40,6 +48,7 @@ export const beforeProcessEnds = (stop: () => Promise<unknown>, what: () => stri
 }
 
 const listen = (node: Process, how: "on" | "off") => {
+  const { end, leave } = shared()
   for (const signal of Object.keys(signals)) node[how](signal, end)
   node[how]("beforeExit", end)
   node[how]("exit", leave)
@@ -49,12 +58,13 @@ const end = async (cause: string | number) => {
   if (!isNode(process)) return
   const signal = typeof cause === "string" ? cause : undefined
   const isAlone = signal !== undefined && process.listenerCount(signal) === 1
-  if (ending === undefined) {
-    endingSince = Date.now()
-    ending = stopAll(process, signal, isAlone)
-    await ending
-    ending = undefined
-  } else if (Date.now() - endingSince < repeatMillis) {
+  const state = shared()
+  if (state.ending === undefined) {
+    state.endingSince = Date.now()
+    state.ending = stopAll(process, signal, isAlone)
+    await state.ending
+    state.ending = undefined
+  } else if (Date.now() - state.endingSince < repeatMillis) {
     return
   }
   if (!isAlone) return
@@ -69,6 +79,7 @@ const end = async (cause: string | number) => {
 const stopAll = async (node: Process, signal: string | undefined, isAlone: boolean) => {
   const more = isAlone ? " A second one ends this process at once, and what is not stopped runs on." : ""
   const because = signal ?? "the end of the program"
+  const { stops } = shared()
   while (stops.size > 0) {
     log(Effect.logWarning(`BasilicaClient: ${because}: stops first ${all()}.${more}`))
     const batch = [...stops.keys()]
@@ -82,9 +93,19 @@ const stopAll = async (node: Process, signal: string | undefined, isAlone: boole
 const leave = () =>
   log(Effect.logError(`BasilicaClient: the process ends before ${all()} is stopped: it may run on, and be billed.`))
 
-const all = () => [...stops.values()].map((what) => what()).join(", ")
+const all = () => [...shared().stops.values()].map((what) => what()).join(", ")
 
 const log = (line: Effect.Effect<void>) => Effect.runFork(Effect.provideService(line, Logger.LogToStderr, true))
 
 const isNode = (candidate: Partial<Process> | undefined): candidate is Process =>
   typeof candidate?.on === "function" && typeof candidate.kill === "function" && typeof candidate.pid === "number"
+
+const name = Symbol.for("basilica-sdk/processEnd/1")
+const shared = (): Shared =>
+  (globalThis as { [name]?: Shared })[name] ??= {
+    stops: new Map(),
+    ending: undefined,
+    endingSince: 0,
+    end,
+    leave
+  }

@@ -196,11 +196,20 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   /** What scopes hold. What they still hold when the layer closes is stopped then: nobody could do it later. */
   const held = new Set<Effect.Effect<void>>()
   yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
-    yield* Effect.forEach(creating, ([fiber, { isSent }]) => isSent ? Fiber.await(fiber) : Fiber.interrupt(fiber), {
-      concurrency: "unbounded",
-      discard: true
+    const created = Effect.forEach(
+      creating,
+      ([fiber, { isSent }]) => isSent ? Fiber.await(fiber) : Fiber.interrupt(fiber),
+      { concurrency: "unbounded", discard: true }
+    )
+    const tried = new Set<Effect.Effect<void>>()
+    const stopHeld = Effect.suspend(() => {
+      const left = [...held].filter((stop) => !tried.has(stop))
+      for (const stop of left) tried.add(stop)
+      return Effect.forEach(left, Effect.exit, { concurrency: 8 })
     })
-    const stopped = yield* Effect.forEach([...held], Effect.exit, { concurrency: 8 })
+    // What is held does not wait, and cost, for as long as a create takes.
+    const [early] = yield* Effect.all([stopHeld, created], { concurrency: "unbounded" })
+    const stopped = [...early, ...(yield* stopHeld)]
     yield* Fiber.awaitAll([...background])
     const cleaned = yield* Fiber.awaitAll([...background])
     // Each has its try before those that are not certain end the layer with a defect for each.
@@ -235,22 +244,29 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
       held,
       resubmitAfter,
       progress,
+      onLate: ({ id }, isSecond) => Effect.asVoid(inBackground(late(id, isSecond)))
+    })
+    const late = Effect.fnUntraced(function*(id: string, isSecond: boolean) {
+      // Before its reply it may be found in the list, and is whose who deployed it then.
+      const exit = yield* creation === undefined ? Effect.undefined : Fiber.await(creation)
+      if (exit !== undefined && Exit.isSuccess(exit) && exit.value.deployment.id === id) return
+      const words = `Deployments.deploy: the reply came after the deadline: ${id}`
       // Whoever waited for it without a scope was told of an unknown outcome, and may have looked after it.
-      onLate: ({ id }, isSecond) => {
-        const late = `Deployments.deploy: the reply came after the deadline: ${id}`
-        return progress.isAwaited && !held && !isSecond
-          ? Effect.logWarning(`${late} runs, and is billed`)
-          : Effect.andThen(
-            Effect.logWarning(`${late} is stopped`),
-            // Then its outcome is known after all.
-            inBackground(Effect.andThen(stopOrDie(id), Effect.sync(() => cleaning && background.delete(cleaning))))
-          )
+      if (progress.isAwaited && !held && !isSecond) {
+        yield* Effect.logWarning(`${words} runs, and is billed`)
+      } else {
+        yield* Effect.logWarning(`${words} is stopped`)
+        yield* stopOrDie(id)
+        // Then its outcome is known after all.
+        if (cleaning !== undefined) background.delete(cleaning)
       }
     })
+    let creation: Fiber.Fiber<SafeCreate.Created, DeployError> | undefined
     let isHeld = false
     let cleaning: Fiber.Fiber<void> | undefined
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkDetach(create, { startImmediately: true, uninterruptible: false }), (fiber) => {
+        creation = fiber
         creating.set(fiber, progress)
         fiber.addObserver(() => creating.delete(fiber))
         const handedOver = Effect.flatMap(
@@ -295,7 +311,11 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   })
 
   const stopCreated = ({ deployment, key }: SafeCreate.Created) =>
-    Effect.andThen(stopOrDie(deployment.id), safe.forget(key))
+    Effect.andThen(
+      // Where it cannot be stopped, nobody works on it any more: `reconcile` may try.
+      Effect.onError(stopOrDie(deployment.id), () => Effect.sync(() => safe.letGo(key))),
+      safe.forget(key)
+    )
 
   const inBackground = Effect.fnUntraced(function*(effect: Effect.Effect<void>) {
     const fiber = yield* Effect.forkDetach(Deadline.without(effect), { startImmediately: true })
@@ -308,8 +328,11 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     const exit = yield* Fiber.await(fiber)
     if (Exit.isSuccess(exit)) return yield* stopCreated(exit.value)
     const error = Cause.squash(exit.cause)
-    return yield* error instanceof DeployOutcomeUnknown
-      ? Effect.andThen(Effect.logError(`An interrupted deploy: ${error.message}`), Effect.die(error))
+    return yield* error instanceof DeployOutcomeUnknown || Cause.hasDies(exit.cause)
+      ? Effect.andThen(
+        Effect.logError(`An interrupted deploy: ${error instanceof Error ? error.message : String(error)}`),
+        Effect.die(error)
+      )
       : Effect.void
   })
 

@@ -1121,11 +1121,15 @@ describe("Deployments.watch", () => {
   it.live("takes no 404 for a stop while the deployment is listed, nor where the list cannot be read", () =>
     Effect.gen(function*() {
       const unread = { rentals: [{ rental_id: rentalId, state: 7 }], total_count: 1 }
-      const lists = [{ rentals: [rentalItem("Active")], total_count: 1 }, unread, 503, 404]
+      const lists = [{ rentals: [rentalItem("Active")], total_count: 1 }, unread, 503 as const, 404 as const]
       for (const list of lists) {
         const states = ["active", "gone", "terminated"]
         const server = yield* scriptedServer((response, { url }) => {
-          if (url === "/rentals") return typeof list === "number" ? bare(response, list) : json(response, 200, list)
+          if (url === "/rentals") {
+            if (list !== 404) return list === 503 ? bare(response, list) : json(response, 200, list)
+            response.writeHead(404, { "content-type": "text/html" })
+            return response.end("<html><title>404 page not found</title></html>")
+          }
           const state = states.shift() ?? "terminated"
           return state === "gone" ? bare(response, 404) : json(response, 200, rental(state))
         })

@@ -885,15 +885,16 @@ describe("the place behind a cut", () => {
 describe("what ssh says on the way to the container", () => {
   /** A time while the connection stands, which began at 13:00. */
   const later = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
-  const word = (text: string, seconds: number) => logEvent(text, "stdout", later(seconds))
-  const live = (text: string, seconds: number) => logEvent(text, "stdout", later(seconds))
+  const said = (texts: string, begin = 0) => events(texts, begin, "stderr")
+  const word = (text: string, seconds: number) => logEvent(text, "stderr", later(seconds))
+  const live = (text: string, seconds: number) => logEvent(text, "stderr", later(seconds))
   const young = (seconds: number) => ({ date: Date.UTC(2025, 8, 20, 13, 0, seconds) })
 
   it.effect("when it breaks, and never again, hides no line that follows", () =>
     Effect.gen(function*() {
       const { asked, layer } = service([
-        broken(events("abcde") + word("-", 1)),
-        reply(silent(events("abcde") + live("f", 11) + live("g", 12)), young(10))
+        broken(said("abcde") + word("-", 1)),
+        reply(silent(said("abcde") + live("f", 11) + live("g", 12)), young(10))
       ])
       const { fiber, text } = yield* start(layer)
       yield* TestClock.adjust("5 seconds")
@@ -906,7 +907,7 @@ describe("what ssh says on the way to the container", () => {
     Effect.gen(function*() {
       for (const [before, after] of [["abcde", "abcdefg"], ["ab", "abcdefg"], ["abcdefgh", "abcdefghi"]] as const) {
         for (const words of [word("-", 1), word("-", 1) + word("+", 2)]) {
-          const { layer } = service([broken(events(before) + words), events(after)], ["terminated"])
+          const { layer } = service([broken(said(before) + words), said(after)], ["terminated"])
           const { error, text } = yield* run(layer)
           assert.isUndefined(error)
           assert.strictEqual(text.replace(/[-+]+/, ""), after)
@@ -917,7 +918,7 @@ describe("what ssh says on the way to the container", () => {
   it.effect("is no line whose absence is a gap, at the end and where the stream had nothing else", () =>
     Effect.gen(function*() {
       for (const [before, after] of [["abc", "abc"], ["", ""], ["", "a"], ["", "abc"]] as const) {
-        const { layer } = service([broken(events(before) + word("-", 1)), events(after)], ["terminated"])
+        const { layer } = service([broken(said(before) + word("-", 1)), said(after)], ["terminated"])
         assert.deepInclude(yield* run(layer), { error: undefined, text: `${before}-${after.slice(before.length)}` })
       }
       const lively = service([
@@ -931,10 +932,10 @@ describe("what ssh says on the way to the container", () => {
   it.effect("is no gap where nothing else comes, or it comes before the log", () =>
     Effect.gen(function*() {
       const { layer } = service([
-        broken(events("abcdef")),
+        broken(said("abcdef")),
         reply(word("refused", 10), young(10)),
-        reply(broken(word("hello", 20) + events("abcdefg")), young(20)),
-        reply(word("again", 30) + events("abcdefgh"), young(30))
+        reply(broken(word("hello", 20) + said("abcdefg")), young(20)),
+        reply(word("again", 30) + said("abcdefgh"), young(30))
       ], ["active", "terminated"])
       const { error, text } = yield* run(layer)
       assert.isUndefined(error)
@@ -945,9 +946,9 @@ describe("what ssh says on the way to the container", () => {
     Effect.gen(function*() {
       const cuts = Array.from(
         { length: 12 },
-        (_, cut) => reply(broken(events("abcdef") + word(`(${cut})`, 10 * cut + 1)), young(10 * cut))
+        (_, cut) => reply(broken(said("abcdef") + word(`(${cut})`, 10 * cut + 1)), young(10 * cut))
       )
-      const { layer } = service([...cuts, reply(events("abcdef") + live("g", 201), young(200))], ["terminated"])
+      const { layer } = service([...cuts, reply(said("abcdef") + live("g", 201), young(200))], ["terminated"])
       const { error, text } = yield* run(layer)
       assert.isUndefined(error)
       assert.strictEqual(text.replace(/\(\d+\)/g, ""), "abcdefg")
@@ -958,8 +959,8 @@ describe("what ssh says on the way to the container", () => {
       const hello = (seconds: number) => word("hello", seconds)
       // Of the front of the log nothing is left but what was read, and new lines follow.
       const { layer } = service([
-        broken(hello(1) + events("abcdefghij")),
-        reply(silent(hello(11) + events("ij", 8) + live("k", 12)), young(10))
+        broken(hello(1) + said("abcdefghij")),
+        reply(silent(hello(11) + said("ij", 8) + live("k", 12)), young(10))
       ])
       const { fiber, text } = yield* start(layer)
       yield* TestClock.adjust("5 seconds")
@@ -970,7 +971,7 @@ describe("what ssh says on the way to the container", () => {
   it.effect("is not taken for the first line of another container's log, of which none is lost", () =>
     Effect.gen(function*() {
       const second = live("a", 11) + ["u", "v", "w", "x"].map((text, index) => live(text, 12 + index)).join("")
-      const answers = [broken(events("abcdefgh")), reply(silent(second), young(10)), reply(second, young(60))]
+      const answers = [broken(said("abcdefgh")), reply(silent(second), young(10)), reply(second, young(60))]
       const first = yield* run(service(answers, ["terminated"]).layer)
       assert.instanceOf(first.error, LogGap)
       const rest = yield* run(service([reply(second, young(60))], ["terminated"]).layer, {

@@ -279,11 +279,11 @@ describe(`a followed log (seed ${seed})`, () => {
               at = got.indexOf(line, at) + 1
               assert.isAbove(at, 0, `${line} is lost, ${where}`)
             }
-            doubled += got.length - shown(all, stream).length
+            if (got.length > shown(all, stream).length) doubled++
           }
         }
         // Of a stream that had hardly more than four words, not every line can be told from a word.
-        assert.isAtMost(doubled, sessions, replay())
+        assert.isAtMost(doubled, sessions / 5, replay())
         assert.isAtMost(announced, sessions / 5, replay())
       }),
     patience

@@ -189,7 +189,8 @@ class LogFollower {
     }
     if (!Arr.isReadonlyArrayNonEmpty(entries)) return this.next
     connection.fruitful = true
-    this.#attempts = 0
+    // What may be nothing but words of the way to the container is no progress.
+    if (entries.some(({ stream }) => this.#position.places.get(stream)?.unsure === false)) this.#attempts = 0
     this.#distrusts = 0
     return Metrics.countLogLines(entries)
   }
@@ -300,6 +301,8 @@ class LogFollower {
       if (reader.retryMillis !== undefined) this.#retryMillis = Math.min(Math.max(reader.retryMillis, 100), 60_000)
       yield* Scope.close(scope, Exit.void)
       const lived = elapsedMillis(this.#clock) - openedAt
+      // A cut while lines were counted says nothing of their number.
+      if (how === "end" || how === "distrust" || lived >= held) reader.finishReplay()
       if (follow && lived >= held) this.#attempts = 0
       // The last lines were asked for, and there were none: all that comes now is new.
       if (this.#position.tail === 0 || lived >= tailPatience) this.#position.tail = undefined
@@ -337,7 +340,7 @@ class LogFollower {
   get #afterNotFound(): Effect.Effect<boolean, ReadError> {
     const { from: { id }, operation } = this.#options
     return Effect.matchEffect(statusAfter404(this.#transport, operation, id), {
-      onFailure: (error) => this.#again(error),
+      onFailure: (error) => error.retryable ? this.#again(error) : this.#fail(error),
       onSuccess: (listed) => {
         if (listed === undefined) return this.#gone
         this.#over ||= isFinal(listed)
@@ -428,10 +431,12 @@ class LogFollower {
 
   /** A body that was not followed ended: the log was read to its end, if that is behind the place where it began. */
   #afterAll(reader: LogReader): Effect.Effect<boolean, ReadError> {
+    const { heldBack } = reader
     const gap = reader.end()
     return gap !== undefined && this.#options.onGap === "fail"
       ? this.#fail(gap)
-      : Effect.as(this.#report(reader), false)
+      // Behind the gap that is passed now, what was held back is read.
+      : Effect.as(this.#report(reader), gap !== undefined && heldBack)
   }
 
   /** Warns of the gaps that were passed. */

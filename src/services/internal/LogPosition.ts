@@ -118,12 +118,14 @@ export class LogPosition {
 
   /**
    * Goes behind the first line of a stream. `lines`: how many of its lines stand before there, where that is known.
-   * `unsure`: whether it may have got its time from the service.
+   * `stamped`: whether it may have got its time from the service.
    */
-  begin(line: LogEntry, lines: number | undefined, unsure: boolean): Place {
+  begin(line: LogEntry, lines: number | undefined, stamped: boolean): Place {
     const { message, stream, timestamp } = line
     const marks = [{ message, timestamp, run: 1 }]
-    const young = unsure ? 1 : 0
+    const young = stamped ? 1 : 0
+    // ssh says its words on stderr (1.8).
+    const unsure = stamped && stream !== "stdout"
     const place = { stream, lines, first: line, marks, partial: lines === undefined, gap: false, young, unsure }
     this.places.set(stream, place)
     const fromTail = this.tail !== undefined

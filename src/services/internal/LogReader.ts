@@ -84,8 +84,17 @@ export class LogReader implements EventHandler {
    * events at all.
    */
   finish(): boolean {
-    this.#options.replay.finish()
     return this.#reader.finish() || this.#foreign === true
+  }
+
+  /** The connection had the time to bring all that there is: what is counted in vain goes by times then. */
+  finishReplay(): void {
+    this.#options.replay.finish()
+  }
+
+  /** Whether lines were held back that may be none. */
+  get heldBack(): boolean {
+    return this.#options.replay.tookWords
   }
 
   /** The gap at the end of a log, where it ended before the place that was read to; passed where that is wanted. */

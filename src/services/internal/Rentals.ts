@@ -116,10 +116,8 @@ export const provenStatus = (
   id: string
 ): Effect.Effect<DeploymentStatus | undefined, CallError> =>
   listRentals(transport, operation, {}).pipe(
-    // The list is always there: a 404 of it is a proxy's.
-    Effect.mapError((error) =>
-      error._tag === "ApiError" && error.status === 404 ? new ApiError({ ...error, retryable: true }) : error
-    ),
+    // The list is always there: a page that says 404 is a proxy's.
+    Effect.mapError((error) => isPage404(error) ? new ApiError({ ...error, retryable: true }) : error),
     Effect.flatMap(({ invalid, items }) => {
       const listed = items.find((deployment) => deployment.id === id)
       if (listed !== undefined || !invalid.some((item) => item.id === undefined || item.id === id)) {
@@ -132,11 +130,19 @@ export const provenStatus = (
 
 /**
  * What became of a deployment that was there and is not found (404) now, which a proxy may say as well: `undefined` where
- * it is gone. Where the token may not ask for the list, the 404 is believed.
+ * it is gone. Where the token may not ask for the list, or there is none, the 404 is believed.
  */
 export const statusAfter404 = (
   transport: Transport["Service"],
   operation: string,
   id: string
 ): Effect.Effect<DeploymentStatus | undefined, CallError> =>
-  Effect.catchTag(provenStatus(transport, operation, id), "AuthorizationError", () => Effect.undefined)
+  Effect.catchIf(
+    provenStatus(transport, operation, id),
+    (error) =>
+      error._tag === "AuthorizationError" || (error._tag === "ApiError" && error.status === 404 && !error.retryable),
+    () => Effect.undefined
+  )
+
+const isPage404 = (error: CallError): error is ApiError =>
+  error._tag === "ApiError" && error.status === 404 && error.reason !== "" && error.code === undefined

@@ -145,7 +145,11 @@ export class Replay {
     place.marks = course.fresh
     move(place, [entry], 0, 1, lines, this.#isStamped)
     course.fresh = place.marks
-    if (course.given++ === maxWords || !this.#isStamped(entry)) {
+    // What is older than a mark that did not come yet does not stand behind it.
+    const isBefore = course.marks.some((mark) =>
+      !course.met.has(mark) && Timestamp.compare(entry.timestamp, mark.timestamp) < 0
+    )
+    if (course.given++ === maxWords || (!isBefore && !this.#isStamped(entry))) {
       this.#arrive(course, place, course.fresh, "new")
       return
     }
@@ -192,7 +196,7 @@ export class Replay {
   /** Looks at a line once more, after {@link accept}. */
   judgeAgain(line: LogEvent): Verdict {
     // What was taken for words may be lines behind the gap.
-    if (this.#courses.some((course) => isSkipping(course) && course.words > 0)) return "distrust"
+    if (this.tookWords) return "distrust"
     return this.#judge(this.#find(line.stream), line)
   }
 
@@ -201,6 +205,11 @@ export class Replay {
     for (const { mode, place, seen } of this.#courses) {
       if (mode === "count" && seen > 0 && place !== undefined) place.lines = undefined
     }
+  }
+
+  /** Whether lines were taken for words, of which it is not certain that they are some. */
+  get tookWords(): boolean {
+    return this.#courses.some((course) => isSkipping(course) && course.words > 0)
   }
 
   /** A stream whose place the log ended before, though a gap was not reported. */
@@ -269,7 +278,7 @@ export class Replay {
     }
     if (course.seen === 1 && place.lines !== undefined) {
       // By its time: another log may begin with the same text.
-      course.behind = isSame(place.first, line)
+      course.behind ||= isSame(place.first, line)
       if (!course.behind) course.mode = "mark"
     }
     if (course.mode === "count") {
@@ -296,7 +305,7 @@ export class Replay {
     const stamped = this.#isStamped(line)
     if (stamped && course.at > -2 && course.given === 0) {
       const mark = marks.find((one, at) =>
-        at > course.at && !course.met.has(one) && isMessage(one, line.message) &&
+        at > course.at && !course.met.has(one) && course.words < one.run && isMessage(one, line.message) &&
         ((at === 0 && course.seen === 1) || mayBeStamped(marks, at, course.young ?? marks.length))
       )
       if (mark !== undefined) {
@@ -307,7 +316,9 @@ export class Replay {
         return marks.every((one) => course.met.has(one)) ? this.#arrive(course, place, marks, "old") : "old"
       }
       // Lines that the service stamped at one time are one mark, which has the text of the last.
-      if (course.words + 1 < (marks[course.at + 1]?.run ?? 0)) return this.#takeForWord(course)
+      if (!place.gap && !place.unsure && course.words + 1 < (marks[course.at + 1]?.run ?? 0)) {
+        return this.#takeForWord(course)
+      }
     }
     // The line behind a mark is the next mark, or new: then what was read behind that mark were words, and not in the log.
     if (course.passed && course.behind && course.at + 1 + (course.young ?? 0) >= marks.length) {

@@ -72,6 +72,8 @@ export interface SafeCreate {
    * with the id of the deployment.
    */
   readonly forget: (key: string) => Effect.Effect<void>
+  /** Nobody of this program works on it any more; it stays in the journal. */
+  readonly letGo: (key: string) => void
   /** Looks for what became of an intent of an earlier start, for that long. */
   readonly lookBack: (intent: DeployIntent, duration: Duration.Duration) => Effect.Effect<Sighting>
   /** The keys of the intents that this program still works on. */
@@ -180,7 +182,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
     // Not by the time of day, which somebody may set: the service may still be at work on the first.
     const waited = Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - sentAt) / 1e6)
     const rest = Duration.toMillis(resubmitAfter) - (yield* waited)
-    const last = yield* look(sighting, Duration.millis(Math.max(0, rest)))
+    const last = yield* look(sighting, Duration.millis(Math.max(0, rest)), () => progress.isAwaited)
     if (!isNothing(last) || !progress.isAwaited || (yield* waited) < Duration.toMillis(resubmitAfter)) {
       return yield* settle(transport, intent, first, last)
     }
@@ -203,7 +205,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   const lookBack = (intent: DeployIntent, duration: Duration.Duration) =>
     look(exclusively.run(intent.executorId, sightBetween(intent)), duration)
 
-  return { create, forget, lookBack, working }
+  return { create, forget, letGo: (key) => void working.delete(key), lookBack, working }
 }
 
 /** One set for each journal, whoever of a program uses it. */
@@ -267,7 +269,11 @@ const sight = (intent: DeployIntent, listing: Listing<Deployment>): Sighting => 
 }
 
 /** Looks after 0, 2, 4, 8, 16, 30, 30 … seconds, until something is found or the time is over. */
-const look = Effect.fnUntraced(function*(sighting: Effect.Effect<Sighting, unknown>, duration: Duration.Duration) {
+const look = Effect.fnUntraced(function*(
+  sighting: Effect.Effect<Sighting, unknown>,
+  duration: Duration.Duration,
+  isAwaited: () => boolean = () => true
+) {
   let pause = 0
   const { millis } = yield* Deadline.left(Duration.toMillis(duration))
   let rest = millis
@@ -277,7 +283,7 @@ const look = Effect.fnUntraced(function*(sighting: Effect.Effect<Sighting, unkno
     )
     rest -= Duration.toMillis(took)
     pause = Math.min(Math.max(2000, pause * 2), 30_000)
-    if (candidates(seen).length > 0 || rest <= 0) return seen
+    if (candidates(seen).length > 0 || rest <= 0 || !isAwaited()) return seen
     yield* Effect.sleep(Math.min(pause, rest))
     rest -= pause
   }
@@ -379,7 +385,10 @@ const keyedMutex = () => {
 
 /** A journal that cannot be written any more must not fail what was done: it is logged, and the next start looks. */
 const noted = (writing: Effect.Effect<void, ConfigurationError>): Effect.Effect<void> =>
-  Effect.catch(writing, (error) => Effect.logWarning(error.message))
+  writing.pipe(
+    Effect.catch((error) => Effect.logWarning(error.message)),
+    Effect.catchDefect((defect) => Effect.logError(`The journal failed: ${String(defect)}`))
+  )
 
 const decodeStartReply = decodeWith(StartRentalReplyRead)
 const encodeRequest = Schema.encodeSync(StartRentalRequest)
