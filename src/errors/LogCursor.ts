@@ -39,10 +39,12 @@ export interface StreamCursor {
   readonly young?: number | undefined
   /** Whether that is so of all that was read. */
   readonly unsure?: boolean | undefined
+  /** What ssh may have greeted with when the reading began, 32 lines at most. */
+  readonly greeting?: ReadonlyArray<LineMark> | undefined
 }
 
 /** What tells a line from its neighbours without holding its text. */
-interface LineMark {
+export interface LineMark {
   /** Its time, as the service wrote it. */
   readonly timestamp: string
   /** A checksum of its message. */

@@ -50,7 +50,7 @@ export const LogCursor: LogCursorFunctions = {
 }
 
 const follow = (
-  { before = [], first, gap = false, last, lines, partial, run, stream }: StreamCursor,
+  { before = [], first, gap = false, greeting, last, lines, partial, run, stream }: StreamCursor,
   line: StreamCursor["last"]
 ): StreamCursor => {
   const same = Timestamp.same(last.timestamp, line.timestamp)
@@ -67,7 +67,8 @@ const follow = (
     last: line,
     run: same ? run + 1 : 1,
     ...(lines === undefined ? {} : { lines: lines + 1 }),
-    ...(same && partial === true ? { partial } : {})
+    ...(same && partial === true ? { partial } : {}),
+    ...(greeting === undefined ? {} : { greeting })
   }
 }
 

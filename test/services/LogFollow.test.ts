@@ -929,6 +929,28 @@ describe("what ssh says on the way to the container", () => {
       assert.deepInclude(yield* run(lively.layer), { error: undefined, text: "-ab" })
     }))
 
+  it.effect("on each connection is no gap, however many lines it has, and comes once", () =>
+    Effect.gen(function*() {
+      for (const size of [1, 3, 4, 5, 20]) {
+        const banner = (seconds: number) =>
+          Array.from({ length: size }, (_, line) => word(`${line};`, seconds)).join("")
+        const on = (seconds: number, text: string, end: (text: string) => Body = broken) =>
+          reply(end(banner(seconds) + text), young(seconds))
+        const { layer } = service([
+          on(10, said("abcdefgh")),
+          on(20, said("abc")),
+          on(30, said("abcdefghi")),
+          on(40, said("abcdefghij") + live("k", 41)),
+          on(50, said("abcdefghij") + live("k", 41), (text) => text)
+        ], ["terminated"])
+        const { error, text } = yield* run(layer)
+        assert.deepStrictEqual({ error, text }, {
+          error: undefined,
+          text: `${Array.from({ length: size }, (_, line) => `${line};`).join("")}abcdefghijk`
+        })
+      }
+    }))
+
   it.effect("is no gap where nothing else comes, or it comes before the log", () =>
     Effect.gen(function*() {
       const { layer } = service([

@@ -16,7 +16,8 @@ const StreamCursor = Schema.Struct({
   partial: Schema.optional(Schema.Boolean),
   gap: Schema.optional(Schema.Boolean),
   young: Schema.optional(Schema.Int),
-  unsure: Schema.optional(Schema.Boolean)
+  unsure: Schema.optional(Schema.Boolean),
+  greeting: Schema.optional(Schema.Array(LineMark))
 })
 
 /** The schema of a {@link Data}, to read one that was kept, and the functions that make and move one. */

@@ -1,4 +1,5 @@
 import type { LogCursor } from "../../errors/LogCursor.ts"
+import type { LineMark } from "../../errors/LogCursor.ts"
 import { hashOf } from "../../schema/LogCursor.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
@@ -22,7 +23,17 @@ export interface Place {
   young: number | undefined
   /** Whether that is so of all that was read. */
   unsure: boolean
+  /**
+   * The lines with which the first connection began and that may have got their time from the service: what ssh greets with
+   * comes again on each connection.
+   */
+  readonly greeting: Array<LineMark>
+  /** Whether the next line may belong to it. */
+  greets: boolean
 }
+
+/** How many lines a greeting may have. */
+const maxGreeting = 32
 
 /**
  * How many marks a place has. What ssh says when the way to the container breaks is a line as all others, though it is
@@ -39,7 +50,8 @@ export interface Marked extends Mark {
 
 /**
  * Goes behind `count` lines of the stream of a place, of which the last is at `last` in `entries`. `lines` as in
- * {@link LogPosition.begin}; `stamped` tells whether a line may have got its time from the service.
+ * {@link LogPosition.begin}; `stamped` tells whether a line may have got its time from the service. Gives how many of the
+ * lines before were a greeting, and none of the log: the place begins behind it.
  */
 export const move = (
   place: Place,
@@ -48,7 +60,15 @@ export const move = (
   count: number,
   lines: number | undefined,
   stamped: (line: Mark) => boolean
-): void => {
+): number => {
+  const behind = place.greets ? keepGreeting(place, entries.slice(0, last + 1), count, stamped) : []
+  const [first] = behind
+  if (first !== undefined) {
+    const greeting = place.greeting.length
+    Object.assign(place, { first, marks: [], young: 0, unsure: false, greets: false })
+    move(place, behind, behind.length - 1, behind.length, lines === undefined ? undefined : lines - greeting, stamped)
+    return greeting
+  }
   // The newest first: no line is looked at before those that the marks are made of.
   const marks: Array<Marked> = []
   let left = count
@@ -66,7 +86,7 @@ export const move = (
     left--
   }
   const [before, oldest] = [place.marks.at(-1), marks.at(-1)]
-  if (oldest === undefined) return
+  if (oldest === undefined) return 0
   const joins = left === 0 && before !== undefined && Timestamp.same(before.timestamp, time)
   if (joins) oldest.run += before.run
   if (!joins || marks.length > 1) {
@@ -80,6 +100,25 @@ export const move = (
   place.young = old === -1 ? Math.min(maxMarks, marks.length + Math.max(0, (place.young ?? 0) - (joins ? 1 : 0))) : old
   place.unsure &&= left === 0 && all.length <= maxMarks && old === -1
   place.marks = all.slice(-maxMarks)
+  return 0
+}
+
+/** Keeps what may be a greeting, and gives the lines behind it. More lines than a greeting has are none. */
+const keepGreeting = (
+  place: Place,
+  entries: ReadonlyArray<LogEntry>,
+  count: number,
+  stamped: (line: Mark) => boolean
+): ReadonlyArray<LogEntry> => {
+  const own = entries.filter(({ stream }) => stream === place.stream).slice(-count)
+  for (const [index, entry] of own.entries()) {
+    if (!stamped(entry)) return own.slice(index)
+    place.greets = place.greeting.push(lineMark(entry)) <= maxGreeting
+    if (place.greets) continue
+    place.greeting.length = 0
+    break
+  }
+  return []
 }
 
 /** A line that was seen: by its message, or by a checksum where it was seen elsewhere. */
@@ -107,12 +146,24 @@ export class LogPosition {
     this.tail = tail
     this.since = since
     for (
-      const { before = [], first, gap = false, last, lines, partial = false, run, stream, unsure = false, young }
-        of streams
+      const {
+        before = [],
+        first,
+        gap = false,
+        greeting = [],
+        last,
+        lines,
+        partial = false,
+        run,
+        stream,
+        unsure = false,
+        young
+      } of streams
     ) {
       // Copies: they are counted on.
       const marks = [...before, { ...last, run }].map((mark) => ({ ...mark }))
-      this.places.set(stream, { stream, lines, first, marks, partial, gap, young, unsure })
+      const greets = { greeting: [...greeting], greets: false }
+      this.places.set(stream, { stream, lines, first, marks, partial, gap, young, unsure, ...greets })
     }
   }
 
@@ -126,7 +177,18 @@ export class LogPosition {
     const young = stamped ? 1 : 0
     // ssh says its words on stderr (1.8).
     const unsure = stamped && stream !== "stdout"
-    const place = { stream, lines, first: line, marks, partial: lines === undefined, gap: false, young, unsure }
+    const place = {
+      stream,
+      lines,
+      first: line,
+      marks,
+      partial: lines === undefined,
+      gap: false,
+      young,
+      unsure,
+      greeting: unsure ? [lineMark(line)] : [],
+      greets: unsure
+    }
     this.places.set(stream, place)
     const fromTail = this.tail !== undefined
     this.tail = undefined
@@ -155,21 +217,24 @@ export class LogPosition {
       id: this.id,
       ...(this.tail === undefined ? {} : { tail: this.tail }),
       ...(this.since === undefined ? {} : { since: this.since }),
-      streams: [...this.places.values()].map(({ first, gap, lines, marks, partial, stream, unsure, young }) => {
-        const last = lastOf(marks)
-        return {
-          stream,
-          ...(lines === undefined ? {} : { lines }),
-          first: lineMark(first),
-          ...(marks.length > 1 ? { before: marks.slice(0, -1).map(runMark) } : {}),
-          last: lineMark(last),
-          run: last.run,
-          ...(partial ? { partial } : {}),
-          ...(gap ? { gap } : {}),
-          ...(young === undefined ? {} : { young }),
-          ...(unsure ? { unsure } : {})
+      streams: [...this.places.values()].map(
+        ({ first, gap, greeting, lines, marks, partial, stream, unsure, young }) => {
+          const last = lastOf(marks)
+          return {
+            stream,
+            ...(lines === undefined ? {} : { lines }),
+            first: lineMark(first),
+            ...(marks.length > 1 ? { before: marks.slice(0, -1).map(runMark) } : {}),
+            last: lineMark(last),
+            run: last.run,
+            ...(partial ? { partial } : {}),
+            ...(gap ? { gap } : {}),
+            ...(young === undefined ? {} : { young }),
+            ...(unsure ? { unsure } : {}),
+            ...(greeting.length > 0 ? { greeting: [...greeting] } : {})
+          }
         }
-      })
+      )
     }
   }
 }
@@ -189,7 +254,7 @@ export const mayBeStamped = (marks: ReadonlyArray<Marked>, at: number, young: nu
 }
 
 const noMark: Marked = { timestamp: "", message: "", run: 0 }
-const lineMark = ({ hash, message = "", timestamp }: Mark) => ({ timestamp, hash: hash ?? hashOf(message) })
+const lineMark = ({ hash, message = "", timestamp }: Mark): LineMark => ({ timestamp, hash: hash ?? hashOf(message) })
 const runMark = (mark: Marked) => ({
   ...lineMark(mark),
   run: mark.run,

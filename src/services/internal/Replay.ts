@@ -1,3 +1,4 @@
+import { hashOf } from "../../schema/LogCursor.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
 import type { LogEvent } from "./LogEvent.ts"
@@ -68,6 +69,8 @@ interface Course {
   fresh: ReadonlyArray<Marked>
   /** How many lines in a row were taken for words of the way to the container. */
   words: number
+  /** How many lines of the greeting came, while nothing else did; then -1. */
+  greeted: number
   /** Whether the next line, if it is the same as the last, shows that the place is not certain. */
   doubt: boolean
   /** How many of the lines that are being taken are of the stream, and where the last of them is. */
@@ -120,10 +123,31 @@ export class Replay {
     const course = this.#find(line.stream)
     if (this.#courses.length > maxStreams) return "crowded"
     if (isLive(course)) return "live"
+    if (this.#greets(course, line)) return "old"
     course.seen++
     // The message first: then the line is parsed, and its time is no part of the text of many events.
     course.first ??= { message: line.message, timestamp: line.timestamp }
     return this.#judge(course, line)
+  }
+
+  /** Whether the line is the next one of the greeting: it is none of the log, and not counted. */
+  #greets(course: Course, line: LogEvent): boolean {
+    const { greeted, marks, place } = course
+    if (greeted === -1 || place === undefined) return false
+    const expected = place.greeting[greeted]
+    const isBehind = !Timestamp.same(place.first.timestamp, place.greeting[0]?.timestamp ?? "")
+    const comes = expected !== undefined && hashOf(line.message) === expected.hash && (
+      // In the log after all, where the clock of its machine was set back behind it.
+      (isBehind && Timestamp.same(line.timestamp, expected.timestamp)) ||
+      (this.#isStamped(line) && Timestamp.compare(line.timestamp, lastOf(marks).timestamp) > 0 &&
+        !Timestamp.same(line.timestamp, place.first.timestamp))
+    )
+    course.greeted = comes ? greeted + 1 : -1
+    // What does not come again was none.
+    if (!comes && (!isBehind || greeted > 0)) place.greeting.length = greeted
+    // Nothing was read but the greeting.
+    if (!isBehind && course.greeted === place.greeting.length && place.lines === course.greeted) place.unsure = true
+    return comes
   }
 
   /** Goes behind a line that was judged. */
@@ -140,7 +164,10 @@ export class Replay {
   }
 
   #takeBehind(course: Course, place: Place, entry: LogEntry, lines: number | undefined): void {
-    if (course.mode !== "mark") return move(place, [entry], 0, 1, lines, this.#isStamped)
+    if (course.mode !== "mark") {
+      course.seen -= move(place, [entry], 0, 1, lines, this.#isStamped)
+      return
+    }
     const { unsure } = place
     place.marks = course.fresh
     move(place, [entry], 0, 1, lines, this.#isStamped)
@@ -182,7 +209,7 @@ export class Replay {
       course.seen += course.count
       if (course.place !== undefined) {
         const lines = this.#whole ? course.seen : undefined
-        move(course.place, entries, course.last, course.count, lines, this.#isStamped)
+        course.seen -= move(course.place, entries, course.last, course.count, lines, this.#isStamped)
       }
       course.count = 0
     }
@@ -233,6 +260,8 @@ export class Replay {
   #find(stream: string): Course {
     for (const course of this.#courses) if (course.stream === stream) return course
     const place = this.#position.places.get(stream)
+    // The greeting is that of the connection on which the place began.
+    if (place !== undefined) place.greets = false
     const { lines, marks, unsure, young } = place ?? { lines: undefined, marks: [], unsure: false, young: 0 }
     const ahead = lines === undefined ? 0 : marks.reduce((left, { run }) => left - run, lines)
     const course: Course = {
@@ -254,6 +283,7 @@ export class Replay {
       given: 0,
       fresh: [],
       words: 0,
+      greeted: 0,
       doubt: false,
       count: 0,
       last: 0
