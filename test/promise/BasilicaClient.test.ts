@@ -287,6 +287,33 @@ describe("BasilicaClient.deployments.scoped", () => {
     assert.deepEqual(server.received.map(({ method }) => method), ["GET", "POST", "DELETE", "DELETE"])
   })
 
+  it.each(["deploy", "scoped"] as const)(
+    "is stopped by the close before a %s that is under way is answered",
+    async (how) => {
+      const order: Array<string> = []
+      let answer = () => {}
+      const { basilica, server } = await start((response, { body, method, url }) => {
+        if (method === "GET") return noRentals(response)
+        if (method === "DELETE") {
+          order.push(url)
+          // The slow one is answered when the held one is being stopped: then it did not wait for that.
+          answer()
+          answer = () => {}
+          return bare(response, 204)
+        }
+        const id = /"executor_id":"(\w+)"/.exec(body)?.[1] ?? ""
+        if (id === "held") return json(response, 200, { ...started, rental_id: id })
+        answer = () => json(response, 200, { ...started, rental_id: id })
+        return void basilica.close()
+      })
+      await basilica.deployments.scoped({ ...config, executorId: "held" })
+      await rejection(basilica.deployments[how]({ ...config, executorId: "slow" }))
+      await basilica.close()
+      assert.deepEqual(order, ["/rentals/held", "/rentals/slow"])
+      assert.lengthOf(server.received.filter(({ method }) => method === "POST"), 2)
+    }
+  )
+
   it("rejects the close where nobody knows what came of a deploy that was cancelled", async () => {
     const controller = new AbortController()
     const { server } = await start((response, { method }) => {

@@ -45,6 +45,8 @@ const calls: Record<string, (options: never) => Promise<unknown>> = {
 const wrong: Record<string, () => unknown> = {
   "a signal": () => new AbortController().signal,
   "null": () => null,
+  "a number": () => 60_000,
+  "a text": () => "60 seconds",
   "a misspelt option": () => ({ singal: new AbortController().signal }),
   "a controller for a signal": () => ({ signal: new AbortController() })
 }
@@ -54,7 +56,7 @@ describe.each(Object.entries(wrong))("%s in the place of the options", (_, make)
     const before = server.received.length
     const error = await call(make() as never).catch((reason: unknown) => reason)
     assert.instanceOf(error, ConfigurationError)
-    assert.match(error.message, /signal|singal|filters/)
+    assert.match(error.message, /signal|singal|filters|options/)
     assert.lengthOf(server.received, before)
   })
 })

@@ -220,6 +220,21 @@ describe("a process that holds a deployment", () => {
     assert.strictEqual(stopsOf(server, "e"), 1)
   })
 
+  it("stops what two copies of the package hold, and ends", async () => {
+    const server = await start()
+    const copy = Buffer.from(await bundled("export { BasilicaClient } from \"basilica-sdk/promise\"")).toString(
+      "base64"
+    )
+    const child = await holding(server.url, {
+      more: `const { BasilicaClient: Other } = await import("data:text/javascript;base64,${copy}")
+      await new Other({ baseUrl, token: "t" }).deployments.scoped(${config("other")})`
+    })
+    const ended = once(child, "exit")
+    child.kill("SIGTERM")
+    assert.deepEqual(await ended, [null, "SIGTERM"])
+    assert.deepEqual([stopsOf(server, "e"), stopsOf(server, "other")], [1, 1])
+  })
+
   it("stops it and leaves the end to a program that listens itself", async () => {
     const server = await start()
     const child = await holding(server.url, {

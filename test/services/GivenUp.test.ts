@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, AuthenticationError, Basilica, DeployJournal, Deployments } from "basilica-sdk"
 import { FaultScript, MemoryBasilica, type MemoryBasilicaOptions, MemoryJournal } from "basilica-sdk/testing"
-import { Cause, Clock, Deferred, Effect, Exit, Fiber, Layer, Logger, Random, Redacted, Scope } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Random, Redacted, Scope } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
+import { once } from "node:events"
 import type { ServerResponse } from "node:http"
 import { against } from "../support/client.ts"
-import { bare, json, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
+import { bare, json, rental, rentalItem, scriptedServer, started } from "../support/ScriptedServer.ts"
 
 const machine = "2f0c6a3e-7d51-4b0a-9c1e-0a6b5d1f4c01"
 const anywhere = { gpu: {}, image: "acme/train:1", noSsh: true }
@@ -191,7 +192,125 @@ describe("a deploy that is given up", () => {
     }))
 })
 
+describe.each(["deploy", "scoped"] as const)("a %s that was found before its reply came", (how) => {
+  it.live("is neither stopped by the reply nor called lost", () =>
+    Effect.gen(function*() {
+      const logs: Array<string> = []
+      const arrived = yield* Deferred.make<ServerResponse>()
+      const server = yield* scriptedServer((response, { method, url }, count) => {
+        if (method === "POST") return Deferred.doneUnsafe(arrived, Exit.succeed(response))
+        if (method === "DELETE") return bare(response, 204)
+        if (url !== "/rentals") return json(response, 200, rental("active"))
+        const mine = rentalItem("Active", { executor_id: machine, container_image: "acme/train:1" })
+        const items = count === 1 ? [] : [mine]
+        return json(response, 200, { rentals: items, total_count: items.length })
+      })
+      const deletes = () => server.received.filter(({ method }) => method === "DELETE").length
+      yield* Effect.scoped(Effect.gen(function*() {
+        const deployments = yield* Deployments
+        const { reconciled } = yield* deployments[how](there, { timeout: "270 millis" })
+        assert.isTrue(reconciled)
+        const response = yield* Deferred.await(arrived)
+        json(response, 200, started)
+        yield* Effect.promise(() => once(response, "close"))
+        // What the reply leads to is done before another call of the client is answered.
+        yield* deployments.list()
+        assert.strictEqual(deletes(), 0)
+      })).pipe(against({ baseUrl: server.url }, logs))
+      assert.strictEqual(deletes(), how === "scoped" ? 1 : 0)
+      assert.notMatch(logs.join("\n"), /came after the deadline/)
+    }))
+})
+
 describe("a scoped deploy", () => {
+  it.effect("is stopped at the end of its layer beside a deploy that is under way", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryBasilica
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(
+        Basilica.layerHttpClient({ baseUrl: memory.url, token: memory.token }).pipe(
+          Layer.provide(Layer.succeed(HttpClient.HttpClient, memory.httpClient))
+        ),
+        scope
+      )
+      const deployments = Context.get(context, Deployments)
+      const holding = yield* Scope.make()
+      const held = yield* Effect.forkChild(Scope.provide(deployments.scoped(anywhere), holding), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(held)
+      const slow = yield* Effect.forkChild(deployments.deploy({ ...anywhere, image: "slow:1" }), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("1 second")
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual((yield* memory.running).map(({ image }) => image), ["slow:1"])
+      yield* TestClock.adjust("20 minutes")
+      yield* Fiber.join(closing)
+      yield* Fiber.await(slow)
+    }).pipe(Effect.provide(MemoryBasilica.layerServer({
+      program: ({ image }) => image === "slow:1" ? { answersAfter: "10 minutes" } : {}
+    }))))
+
+  it.effect("is not lost by a journal that breaks once it runs", () =>
+    Effect.gen(function*() {
+      for (const what of ["put", "open"] as const) {
+        for (const cancels of [false, true]) {
+          const kept = MemoryJournal.make()
+          let isSent = false
+          const journal = DeployJournal.of({
+            ...kept,
+            put: (intent) => {
+              if (intent.id !== undefined && what === "put") return Effect.die("the database is gone")
+              isSent = true
+              return kept.put(intent)
+            },
+            open: Effect.suspend(() => isSent && what === "open" ? Effect.die("the database is gone") : kept.open)
+          })
+          const { left } = yield* ends(
+            Effect.gen(function*() {
+              const fiber = yield* begun("scoped")
+              yield* TestClock.adjust("10 seconds")
+              if (cancels) yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+              yield* TestClock.adjust("30 minutes")
+              yield* Fiber.await(fiber)
+            }),
+            { program: { answersAfter: "1 minute" } },
+            journal
+          )
+          assert.strictEqual(left, 0, `${what}, cancels ${cancels}`)
+          assert.include(lines.join("\n"), "The journal failed: the database is gone")
+        }
+      }
+    }))
+
+  it.effect("that could not be stopped is left to reconcile, also in the same program", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryBasilica
+      const journal = MemoryJournal.make()
+      let isBroken = true
+      const http = HttpClient.make((request) =>
+        isBroken && request.method === "DELETE" ? Effect.never : memory.httpClient.execute(request)
+      )
+      const client = () =>
+        Basilica.layerHttpClient({ baseUrl: memory.url, token: memory.token }).pipe(
+          Layer.provide(Layer.succeed(HttpClient.HttpClient, http)),
+          Layer.provide(Layer.succeed(DeployJournal, journal))
+        )
+      const first = yield* Effect.forkChild(
+        Effect.provide(Effect.scoped(Deployments.use((deployments) => deployments.scoped(anywhere))), client()),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("2 hours")
+      assert.match(defects(yield* Fiber.await(first)), /StopUnconfirmed/)
+      isBroken = false
+      const [one] = yield* Effect.provide(Deployments.use((deployments) => deployments.reconcile()), client())
+      assert.strictEqual(one?._tag, "Stopped")
+      assert.deepStrictEqual(yield* memory.running, [])
+    }).pipe(Effect.provide(MemoryBasilica.layerServer())))
+
   it.effect("whose reply comes after its deadline is stopped", () =>
     Effect.gen(function*() {
       const { closed, exit, left } = yield* ends(
@@ -294,6 +413,22 @@ describe("deploys at the same time", () => {
 })
 
 describe("resubmitAfter", () => {
+  it.effect("is not waited for by the end of the layer, where nobody waits for the deploy", () =>
+    Effect.gen(function*() {
+      const faults = new FaultScript([{ on: "POST /rentals", times: 1, fault: { after: "body", end: "reset" } }])
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(MemoryBasilica.layer({ faults }), scope)
+      const fiber = yield* Effect.forkChild(
+        Context.get(context, Deployments).deploy(anywhere, { resubmitAfter: "5 hours" }),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("5 minutes")
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.adjust("1 minute")
+      // What is under way then, a test clock would not move: the outcome is told already.
+      assert.match(defects(yield* Effect.exit(Scope.close(scope, Exit.void))), /DeployOutcomeUnknown/)
+    }))
+
   it.effect("goes by no clock that somebody can set", () =>
     Effect.gen(function*() {
       const test = yield* Clock.Clock

@@ -1,5 +1,4 @@
-import type { LogCursor } from "../../errors/LogCursor.ts"
-import type { LineMark } from "../../errors/LogCursor.ts"
+import type { LineMark, LogCursor } from "../../errors/LogCursor.ts"
 import { hashOf } from "../../schema/LogCursor.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 import * as Timestamp from "../../schema/Timestamp.ts"
