@@ -460,7 +460,10 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     if (intent.id === undefined || isKept) {
       const seen = yield* safe.lookBack(intent, intent.id === undefined ? wait : Duration.zero)
       const candidates = SafeCreate.candidates(seen)
-      if (!seen.complete) return unresolved(intent, "the list of deployments could not be read", candidates)
+      if (!seen.complete) {
+        const reason = "the list of deployments could not be read, or a deploy to that machine is under way"
+        return unresolved(intent, reason, candidates)
+      }
       if (candidates.length > 1 || seen.unreadable.length > 0) {
         return unresolved(intent, "it is not certain which deployment it is", candidates)
       }
@@ -650,7 +653,7 @@ const serviceMillis = 16 * 60_000
 /** A deployment that was seen and is not found any more: it was stopped. */
 const gone: DeploymentStatus = { _tag: "Stopped", raw: "not found" }
 
-/** Five tries within about 15 seconds. */
+/** Five tries, with 1 to 8 seconds between them. */
 const insistent = Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 4 }))
 
 const warnOfUnquoted = (request: DeploymentRequest): Effect.Effect<void> => {

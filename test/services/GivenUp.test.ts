@@ -556,6 +556,30 @@ describe("Deployments.reconcile", () => {
       assert.strictEqual(left, 1)
     }))
 
+  it.effect("waits no longer than it was told for a deploy of the same program to that machine", () =>
+    Effect.gen(function*() {
+      const { exit } = yield* ends(
+        Effect.gen(function*() {
+          const deployments = yield* Deployments
+          const fresh = yield* begun("deploy", there)
+          yield* TestClock.adjust("1 second")
+          const looking = yield* Effect.forkChild(deployments.reconcile({ timeout: "10 seconds" }), {
+            startImmediately: true
+          })
+          yield* TestClock.adjust("1 minute")
+          const ended = looking.pollUnsafe()
+          yield* TestClock.adjust("30 minutes")
+          yield* Fiber.join(fresh)
+          return ended
+        }),
+        { program: { answersAfter: "10 minutes" } },
+        MemoryJournal.make([{ ...intent, sentAt: new Date(0).toISOString() }])
+      )
+      const report = Exit.isSuccess(exit) ? yield* exit.value ?? Exit.succeed([]) : []
+      assert.deepStrictEqual(report.map(({ _tag }) => _tag), ["Unresolved"])
+      assert.match(JSON.stringify(report), /a deploy to that machine is under way/)
+    }))
+
   it.effect("leaves alone what another client of the program holds, and what is just crossed out", () =>
     Effect.gen(function*() {
       const memory = yield* MemoryBasilica

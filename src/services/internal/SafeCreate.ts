@@ -203,7 +203,12 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   })
 
   const lookBack = (intent: DeployIntent, duration: Duration.Duration) =>
-    look(exclusively.run(intent.executorId, sightBetween(intent)), duration)
+    look(
+      Deadline.within(Duration.max(duration, transport.timeout))(
+        exclusively.run(intent.executorId, sightBetween(intent))
+      ),
+      duration
+    )
 
   return { create, forget, letGo: (key) => void working.delete(key), lookBack, working }
 }
