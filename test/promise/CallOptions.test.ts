@@ -99,6 +99,17 @@ describe("a call that fails", () => {
     assert.match(String((after[0] as Error).stack), /at .*first/)
   })
 
+  it("is its own error too where the program has stacks made of something else than text", async () => {
+    const { prepareStackTrace } = Error
+    Error.prepareStackTrace = (_, sites) => ({ depth: sites.length })
+    try {
+      const error: unknown = await basilica.deployments.deploy({ image: "x" }).catch((reason: unknown) => reason)
+      assert.instanceOf(error, ConfigurationError)
+    } finally {
+      Error.prepareStackTrace = prepareStackTrace
+    }
+  })
+
   it("leaves the reason of a signal as it is", async () => {
     const reason = new ConfigurationError({ operation: "mine", problems: [] })
     const { stack } = reason

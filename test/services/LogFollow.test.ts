@@ -837,6 +837,19 @@ describe("the place behind a cut", () => {
       assert.deepInclude(yield* run(layer, { tail: 2 }), { error: undefined, text: "wcde" })
     }))
 
+  it.effect("is still known by its number after a connection that was cut before it", () =>
+    Effect.gen(function*() {
+      /** Lines without a time of their own behind one that has one: they bear that of the connection, and all say the same. */
+      const same = (count: number, seconds: number) => events("x") + events("a".repeat(count), 3600 + seconds)
+      const on = (seconds: number, body: Body) => reply(body, { date: Date.UTC(2025, 8, 20, 13, 0, seconds) })
+      const { layer } = service([
+        on(0, broken(same(8, 0))),
+        on(10, broken(same(2, 10))),
+        on(20, same(9, 20))
+      ], ["terminated"])
+      assert.deepInclude(yield* run(layer), { error: undefined, text: `x${"a".repeat(9)}` })
+    }))
+
   it.effect("reports a second gap that follows the first", () =>
     Effect.gen(function*() {
       const lost = yield* run(service([broken(events("ab")), events("cd", 9)], ["terminated"]).layer)
@@ -974,6 +987,26 @@ describe("what ssh says on the way to the container", () => {
       const { error, text } = yield* run(layer)
       assert.isUndefined(error)
       assert.strictEqual(text.replace(/\(\d+\)/g, ""), "abcdefg")
+    }))
+
+  it.effect("alone is no progress: where nothing else comes, the log is given up", () =>
+    Effect.gen(function*() {
+      const cuts = Array.from(
+        { length: 40 },
+        (_, cut) => reply(broken(word(`(${cut})`, 10 * cut + 1)), young(10 * cut))
+      )
+      const { asked, layer } = service(cuts)
+      const { error } = yield* run(layer, { maxReconnects: 3 })
+      assert.instanceOf(error, NetworkError)
+      assert.lengthOf(asked, 4)
+    }))
+
+  it.effect("may be the whole rest of another container's log, which is read behind the gap", () =>
+    Effect.gen(function*() {
+      const answers = [broken(said("abcdefgh")), reply(live("u", 11) + live("v", 12), young(10))]
+      assert.instanceOf((yield* run(service(answers, ["terminated"]).layer)).error, LogGap)
+      const passed = yield* run(service(answers, ["terminated"]).layer, { onGap: "continue" })
+      assert.deepInclude(passed, { error: undefined, text: "abcdefghuv" })
     }))
 
   it.effect("first, as before, does not tell that the log is the same", () =>

@@ -342,7 +342,8 @@ export class Replay {
         course.met.add(mark)
         course.behind = true
         course.words = 0
-        this.#uncount(course, 1)
+        // What came twice is in the log, and counts; but ssh may greet with the same words as before.
+        if (course.seen === 1) this.#uncount(course, 1)
         return marks.every((one) => course.met.has(one)) ? this.#arrive(course, place, marks, "old") : "old"
       }
       // Lines that the service stamped at one time are one mark, which has the text of the last.
