@@ -100,13 +100,13 @@ describe("a call that fails", () => {
   })
 
   it("is its own error too where the program has stacks made of something else than text", async () => {
-    const { prepareStackTrace } = Error
+    const before = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace") ?? { value: undefined, writable: true }
     Error.prepareStackTrace = (_, sites) => ({ depth: sites.length })
     try {
       const error: unknown = await basilica.deployments.deploy({ image: "x" }).catch((reason: unknown) => reason)
       assert.instanceOf(error, ConfigurationError)
     } finally {
-      Error.prepareStackTrace = prepareStackTrace
+      Object.defineProperty(Error, "prepareStackTrace", { ...before, configurable: true })
     }
   })
 
