@@ -311,6 +311,41 @@ describe("a scoped deploy", () => {
       assert.deepStrictEqual(yield* memory.running, [])
     }).pipe(Effect.provide(MemoryBasilica.layerServer())))
 
+  it.effect("is found by the next start, though the journal could not note its id", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryBasilica
+      const kept = MemoryJournal.make()
+      const journal = DeployJournal.of({
+        ...kept,
+        put: (intent) => intent.id === undefined ? kept.put(intent) : Effect.die("the disk is full")
+      })
+      const client = (journal: DeployJournal["Service"]) =>
+        Basilica.layerHttpClient({ baseUrl: memory.url, token: memory.token }).pipe(
+          Layer.provide(Layer.succeed(HttpClient.HttpClient, memory.httpClient)),
+          Layer.provide(Layer.succeed(DeployJournal, journal))
+        )
+      const crashed = yield* Effect.forkChild(
+        Effect.provide(
+          Effect.scoped(
+            Effect.andThen(Deployments.use((deployments) => deployments.scoped(anywhere)), Effect.sleep("1 hour"))
+          ),
+          client(journal)
+        ),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("1 minute")
+      const next = client(MemoryJournal.make(yield* kept.open))
+      const looking = yield* Effect.forkChild(
+        Effect.provide(Deployments.use((deployments) => deployments.reconcile()), next),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("30 minutes")
+      assert.strictEqual((yield* Fiber.join(looking))[0]?._tag, "Stopped")
+      assert.deepStrictEqual(yield* memory.running, [])
+      yield* TestClock.adjust("2 hours")
+      yield* Fiber.await(crashed)
+    }).pipe(Effect.provide(MemoryBasilica.layerServer())))
+
   it.effect("whose reply comes after its deadline is stopped", () =>
     Effect.gen(function*() {
       const { closed, exit, left } = yield* ends(
@@ -445,6 +480,8 @@ describe("resubmitAfter", () => {
       const faults = new FaultScript([{ on: "POST /rentals", times: 1, fault: { after: "body", end: "reset" } }])
       const { exit } = yield* ends(
         Effect.gen(function*() {
+          // The machine has been up for some time.
+          yield* TestClock.adjust("1 hour")
           const fiber = yield* Effect.forkChild(
             Deployments.use((deployments) => deployments.deploy(anywhere, { resubmitAfter: "20 minutes" })).pipe(
               Effect.provideService(Clock.Clock, set)
@@ -463,6 +500,29 @@ describe("resubmitAfter", () => {
         { faults }
       )
       assert.deepStrictEqual(exit, Exit.succeed([1, 2]))
+    }))
+})
+
+describe("resubmitAfter, where the reply to the second request comes after the deadline", () => {
+  it.effect("leaves that deployment to whoever was told of an unknown outcome", () =>
+    Effect.gen(function*() {
+      const faults = new FaultScript([{ on: "POST /rentals", times: 1, fault: { after: "body", end: "reset" } }])
+      const { closed, exit, left } = yield* ends(
+        Effect.gen(function*() {
+          const deployments = yield* Deployments
+          const fiber = yield* Effect.forkChild(
+            Effect.flip(deployments.deploy(anywhere, { resubmitAfter: "20 minutes", timeout: "1 minute" })),
+            { startImmediately: true }
+          )
+          yield* TestClock.adjust("1 hour")
+          return (yield* Fiber.join(fiber))._tag
+        }),
+        { faults, program: { answersAfter: "5 minutes" } }
+      )
+      assert.deepStrictEqual(exit, Exit.succeed("DeployOutcomeUnknown"))
+      assert.isTrue(Exit.isSuccess(closed))
+      assert.deepStrictEqual([posts(faults), left], [2, 1])
+      assert.match(lines.join("\n"), /the reply came after the deadline: rental-\S+ runs, and is billed/)
     }))
 })
 
