@@ -1046,10 +1046,15 @@ describe("Deployments.waitUntilRunning", () => {
 
   it.live("fails where it ended instead", () =>
     Effect.gen(function*() {
-      for (const status of ["terminated", "failed"]) {
+      const ends = [["terminated", /it stopped before it was seen running/], [
+        "failed",
+        /it failed before it ran/
+      ]] as const
+      for (const [status, words] of ends) {
         const server = yield* scriptedServer((response) => json(response, 200, rental(status)))
         const error = yield* wait().pipe(against({ baseUrl: server.url }), Effect.flip)
         assert.deepInclude(error, { _tag: "DeploymentError", id: rentalId })
+        assert.match(error.message, words)
       }
     }))
 

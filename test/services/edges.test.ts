@@ -185,7 +185,9 @@ describe("what a mutation run found untested", () => {
     return Effect.gen(function*() {
       const deployments = yield* Deployments
       const errors = [
+        yield* Effect.flip(deployments.get("../x")),
         yield* Effect.flip(deployments.status("../x")),
+        yield* Effect.flip(deployments.stop("../x")),
         yield* Effect.flip(deployments.waitUntilRunning("../x")),
         yield* Effect.flip(deployments.reconcile({ found: "keep" as "stop" }))
       ]
