@@ -8,14 +8,8 @@ import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
 import * as ImageReference from "../schema/ImageReference.ts"
 import { oneLine } from "../schema/oneLine.ts"
-import type { ExecutorsReply } from "../schema/wire/Executors.ts"
-import type {
-  RentalItemWire,
-  RentalReply,
-  RentalState,
-  StartRentalReply,
-  StartRentalRequest
-} from "../schema/wire/Rentals.ts"
+import type { RentalItemWire, RentalReply, StartRentalRequest } from "../schema/wire/Rentals.ts"
+import type { ExecutorsReply, RentalState, StartRentalReply } from "../schema/wire/Served.ts"
 import { containerSpec } from "./ContainerRules.ts"
 import { type Container, ContainerRuntime } from "./ContainerRuntime.ts"
 import * as ExecutorCatalog from "./ExecutorCatalog.ts"

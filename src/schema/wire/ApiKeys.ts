@@ -10,12 +10,6 @@ export const ApiKeyName = Schema.String.check(Schema.makeFilter((name) =>
     : "is not a name for a key; allowed: 1 to 100 of A-Z, a-z, 0-9, _ and -"
 ))
 
-/** The body of `POST /api-keys`. Without scopes the key has those of the one who makes it. */
-export const CreateApiKeyRequest = Schema.Struct({
-  name: Schema.String,
-  scopes: maybe(Schema.Array(Schema.String))
-})
-
 /** The reply of `POST /api-keys`: the only time that the secret is shown. */
 export const CreateApiKeyReply = snakeKeys(Schema.Struct({
   name: Schema.String,

@@ -1,16 +1,5 @@
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
 import { oneLine } from "../oneLine.ts"
-
-/** The body of most failures: the service's own error type. Other failures have text, HTML or nothing. */
-export const ErrorEnvelope = Schema.Struct({
-  error: Schema.Struct({
-    code: Schema.String,
-    message: Schema.String,
-    timestamp: Schema.String,
-    retryable: Schema.Boolean
-  })
-})
 
 /** How much of the service's words is kept, in characters. */
 export const reasonLimit = 2048

@@ -3,7 +3,7 @@ import { type CpuSpec, type Executor, type GpuSpec, parseLocation } from "../Exe
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
 import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { count, countFromString, maybe } from "./fields.ts"
+import { count, maybe } from "./fields.ts"
 
 /** A GPU as the service describes it. */
 export const GpuSpecWire = snakeKeys(Schema.Struct({
@@ -47,23 +47,6 @@ export const AvailableExecutorWire = snakeKeys(Schema.Struct({
 
 /** The same item as it is read: checked as it travels, and renamed by {@link toExecutor}, which takes a sixth of the time. */
 export const AvailableExecutorRead = Schema.toEncoded(AvailableExecutorWire)
-
-/** The reply of `GET /executors`. */
-export const ExecutorsReply = snakeKeys(Schema.Struct({
-  availableExecutors: Schema.Array(AvailableExecutorWire),
-  totalCount: Schema.Finite
-}))
-
-/** The query of `GET /executors`, as it is written in the URL. */
-export const ExecutorsQuery = Schema.Struct({
-  available: Schema.optionalKey(Schema.Literals(["true", "false"])),
-  min_gpu_memory: Schema.optionalKey(countFromString),
-  gpu_type: Schema.optionalKey(Schema.String),
-  min_gpu_count: Schema.optionalKey(countFromString),
-  location_city: Schema.optionalKey(Schema.String),
-  location_region: Schema.optionalKey(Schema.String),
-  location_country: Schema.optionalKey(Schema.String)
-})
 
 /** The rules for filters: what the service answers with a bare 400 or breaks at is refused before. */
 export const ExecutorFilterRules = Schema.Struct({

@@ -1,7 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /** A field that the service leaves out or sends as null where it knows nothing. */
 export const maybe = <S extends Schema.Constraint>(schema: S): Schema.optionalKey<Schema.NullOr<S>> =>
@@ -21,11 +20,6 @@ export const countFrom = (least: number) =>
 
 /** {@link countFrom} 0. */
 export const count = countFrom(0)
-
-/** A whole number as it is written in a query. */
-export const countFromString = Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(
-  Schema.decodeTo(count, SchemaTransformation.numberFromString)
-)
 
 /** A length of time in any of Effect's forms, of at least so many milliseconds. */
 export const duration = (leastMillis = 0): Schema.Unknown =>
