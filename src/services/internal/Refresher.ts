@@ -8,12 +8,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import type { Auth } from "../Auth.ts"
 import type { Tokens, TokenStore } from "../TokenStore.ts"
 import { readTimes } from "./Jwt.ts"
+import { retrySchedule } from "./retrySchedule.ts"
 import { isApiKey, sameToken } from "./Token.ts"
 import type { EndpointFailure, Grant, TokenEndpoint } from "./TokenEndpoint.ts"
 
@@ -30,9 +30,6 @@ interface Held {
   readonly refreshAt: number
   readonly expiresAt: number
 }
-
-/** A request that did not reach the service is sent again twice, after a random part of 100 ms, then of 200 ms. */
-const notSentSchedule = Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 2 }))
 
 /** How long to wait before a refresh token is given away once more whose reply was lost: a proxy may be back by then. */
 const resendAfterMillis = 2000
@@ -120,7 +117,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.gen(function*() {
       const startedAt = yield* monotonicMillis
       const result = yield* endpoint.refresh(refreshToken).pipe(
-        Effect.retry({ schedule: notSentSchedule, while: ({ kind }) => kind === "not sent" }),
+        Effect.retry({ schedule: retrySchedule, while: ({ kind }) => kind === "not sent" }),
         Effect.result
       )
       if (Result.isSuccess(result)) return yield* keep(refreshToken, result.success, startedAt)
