@@ -35,6 +35,10 @@ export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
   }
 }
 
+/** Refuses one field of an input. */
+export const invalid = (operation: string, field: string, problem: string): Effect.Effect<never, ConfigurationError> =>
+  Effect.fail(new ConfigurationError({ operation, problems: [{ field, problem }] }))
+
 /** Reads an id, which becomes one segment of a URL. */
 export const readId = (operation: string): (id: unknown, as?: string) => Effect.Effect<string, ConfigurationError> =>
   reader(operation, Id, "id")
