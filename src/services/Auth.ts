@@ -102,26 +102,14 @@ export class Auth extends Context.Service<Auth, {
    * say so.
    */
   static readonly layerConfig: Layer.Layer<Auth, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> = Layer
-    .effect(
-      Auth,
-      Effect.gen(function*() {
-        const found = yield* fromEnvironment
-        return Option.isSome(found) ? found.value : none(yield* placesOfEnvironment)
-      })
-    )
+    .effect(Auth, Effect.suspend(() => fromEnvironment((places) => Effect.succeed(none(places)))))
 
   /** As {@link Auth.layerConfig}, and where the environment has no token, as {@link Auth.layerFile}. */
   static readonly layerConfigOrFile: Layer.Layer<
     Auth,
     ConfigurationError | Config.ConfigError,
     TokenStore | HttpClient.HttpClient
-  > = Layer.effect(
-    Auth,
-    Effect.gen(function*() {
-      const found = yield* fromEnvironment
-      return Option.isSome(found) ? found.value : yield* fromStore({}, yield* placesOfEnvironment)
-    })
-  )
+  > = Layer.effect(Auth, Effect.suspend(() => fromEnvironment((places) => fromStore({}, places))))
 
   /** No token: calls that need one fail before anything is sent. */
   static readonly layerNone: Layer.Layer<Auth> = Layer.sync(
@@ -176,18 +164,6 @@ export class Auth extends Context.Service<Auth, {
   })
 }
 
-/** What to say of the environment where it has no token. */
-const placesOfEnvironment = Effect.map(
-  Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN")),
-  (refreshToken) => [
-    Option.isNone(refreshToken)
-      ? environment
-      : `${environment} (BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token beside it)`
-  ]
-)
-
-const environment = "BASILICA_API_TOKEN in the environment"
-
 const fixed = (token: Redacted.Redacted): Auth["Service"] =>
   Auth.of({ token: Effect.succeed(token), invalidate: () => Effect.void })
 
@@ -223,13 +199,19 @@ const fromStore = Effect.fnUntraced(function*(options: SignInOptions, placesBefo
   return Auth.of(yield* Refresher.make({ store, endpoint, missing: missing([...placesBefore, store.location]) }))
 })
 
-const fromEnvironment = Effect.gen(function*() {
-  const accessToken = yield* Config.option(Config.Redacted("BASILICA_API_TOKEN"))
-  const refreshToken = yield* Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN"))
-  if (Option.isNone(accessToken)) return Option.none()
-  return Option.some(
-    Option.isNone(refreshToken)
+/** The token of the environment; where it has none, `otherwise`, which is told where it was looked for. */
+const fromEnvironment = <E, R>(
+  otherwise: (places: ReadonlyArray<string>) => Effect.Effect<Auth["Service"], E, R>
+) =>
+  Effect.gen(function*() {
+    const accessToken = yield* Config.option(Config.Redacted("BASILICA_API_TOKEN"))
+    const refreshToken = yield* Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN"))
+    if (Option.isNone(accessToken)) {
+      const place = "BASILICA_API_TOKEN in the environment"
+      const alone = "(BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token beside it)"
+      return yield* otherwise([Option.isNone(refreshToken) ? place : `${place} ${alone}`])
+    }
+    return Option.isNone(refreshToken)
       ? fixed(yield* readToken(accessToken.value, "BASILICA_API_TOKEN"))
       : yield* fromTokens({ accessToken: accessToken.value, refreshToken: refreshToken.value })
-  )
-})
+  })

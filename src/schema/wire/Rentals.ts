@@ -172,8 +172,7 @@ export const fromRequest = (request: PlacedRequest): typeof StartRentalRequest.T
   noSsh: request.noSsh
 })
 
-const ssh = (credentials: string | null | undefined) =>
-  credentials == null || credentials === "" ? undefined : SshAccess.parse(credentials)
+const ssh = (credentials: string | null | undefined) => credentials == null ? undefined : SshAccess.parse(credentials)
 
 const decodePorts = Schema.decodeUnknownOption(Schema.Array(PortWire))
 const text = (value: unknown): string | undefined => Predicate.isString(value) ? value : undefined
