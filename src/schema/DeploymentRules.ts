@@ -81,7 +81,7 @@ const Volume = Schema.Struct({
 const Resources = Schema.Struct({
   cpuCores: optional(
     Schema.Finite.check(must(
-      (cores) => Number.isFinite(cores) && cores >= 0,
+      (cores) => cores >= 0,
       "is not a number of cores; allowed: 0 for no limit, or more"
     )),
     defaultResources.cpuCores
