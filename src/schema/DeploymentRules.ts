@@ -5,7 +5,7 @@ import { Id } from "./Id.ts"
 import * as ImageReference from "./ImageReference.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
 import * as SshPublicKey from "./SshPublicKey.ts"
-import { count, countFrom } from "./wire/fields.ts"
+import { count, countFrom, gpuName } from "./wire/fields.ts"
 
 /** A check that says what is wrong and what is allowed, and never repeats the value. */
 const must = <A>(holds: (value: A) => boolean, problem: string) =>
@@ -93,7 +93,7 @@ const Resources = Schema.Struct({
 })
 
 const Gpu = Schema.Struct({
-  type: Schema.optional(Schema.NonEmptyString),
+  type: Schema.optional(gpuName),
   count: optional(countFrom(1), 1),
   minMemoryGb: optional(count, 0)
 }).annotate(like("an object, such as { type: \"h100\", count: 1 }"))

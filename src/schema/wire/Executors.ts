@@ -3,7 +3,7 @@ import { type CpuSpec, type Executor, type GpuSpec, parseLocation } from "../Exe
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
 import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { count, maybe } from "./fields.ts"
+import { count, gpuName, maybe } from "./fields.ts"
 
 /** A GPU as the service describes it. */
 export const GpuSpecWire = snakeKeys(Schema.Struct({
@@ -50,7 +50,7 @@ export const AvailableExecutorRead = Schema.toEncoded(AvailableExecutorWire)
 
 /** The rules for filters: what the service answers with a bare 400 or breaks at is refused before. */
 export const ExecutorFilterRules = Schema.Struct({
-  gpuType: Schema.optional(Schema.NonEmptyString),
+  gpuType: Schema.optional(gpuName),
   minGpuCount: Schema.optional(count),
   minGpuMemoryGb: Schema.optional(count),
   city: Schema.optional(quoteless()),

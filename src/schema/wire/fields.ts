@@ -21,6 +21,11 @@ export const countFrom = (least: number) =>
 /** {@link countFrom} 0. */
 export const count = countFrom(0)
 
+/** A part of a GPU's name. */
+export const gpuName = Schema.String.check(
+  Schema.makeFilter((name) => name === "" ? "is empty; allowed: a part of the GPU's name, such as h100" : undefined)
+)
+
 /** A length of time in any of Effect's forms, of at least so many milliseconds. */
 export const duration = (leastMillis = 0): Schema.Unknown =>
   Schema.Unknown.check(
