@@ -17,6 +17,7 @@ import * as DeviceLogin from "./internal/DeviceLogin.ts"
 import * as Refresher from "./internal/Refresher.ts"
 import { isApiKey, readToken } from "./internal/Token.ts"
 import * as TokenEndpoint from "./internal/TokenEndpoint.ts"
+import { method, stream } from "./internal/tracing.ts"
 import { signInSettings } from "./SignIn.ts"
 import { type Tokens, TokenStore } from "./TokenStore.ts"
 
@@ -149,7 +150,7 @@ export class Auth extends Context.Service<Auth, {
   > =>
     Stream.unwrap(Effect.gen(function*() {
       return DeviceLogin.deviceLogin(yield* endpointOf(options), yield* TokenStore)
-    })).pipe(Stream.withSpan("Auth.deviceLogin"))
+    })).pipe(stream("Auth.deviceLogin", {}))
 
   /**
    * Ends the sign-in that the `TokenStore` keeps: makes its refresh token worthless, then forgets it. Where the first fails,
@@ -157,7 +158,7 @@ export class Auth extends Context.Service<Auth, {
    */
   static readonly signOut: (
     options?: SignInOptions
-  ) => Effect.Effect<void, AuthenticationError | ConfigurationError, TokenStore | HttpClient.HttpClient> = Effect.fn(
+  ) => Effect.Effect<void, AuthenticationError | ConfigurationError, TokenStore | HttpClient.HttpClient> = method(
     "Auth.signOut"
   )(function*(options = {}) {
     yield* DeviceLogin.signOut(yield* endpointOf(options), yield* TokenStore)
