@@ -406,15 +406,12 @@ const journal = (file: unknown): Layer.Layer<DeployJournal, ConfigurationError> 
 const isPath = (file: unknown): file is string => typeof file === "string" && file !== ""
 
 /** The sign-in service of the options, before that of the environment. */
-const fromOptions = ({ audience, clientId, domain }: SignInOptions = {}): ConfigProvider.ConfigProvider => {
-  const given = {
+const fromOptions = ({ audience, clientId, domain }: SignInOptions = {}): ConfigProvider.ConfigProvider =>
+  ConfigProvider.fromEnvRecord({
     BASILICA_AUTH0_DOMAIN: domain,
     BASILICA_AUTH0_CLIENT_ID: clientId,
     BASILICA_AUTH0_AUDIENCE: audience
-  }
-  const env = Object.entries(given).flatMap(([name, value]) => value === undefined ? [] : [[name, value]])
-  return ConfigProvider.fromEnv({ env: Object.fromEntries(env) })
-}
+  })
 
 const unreadable = ({ message }: Config.ConfigError) =>
   Layer.effectContext(invalid(name, "environment", `cannot be read: ${message}`))

@@ -5,11 +5,7 @@ import { Id } from "./Id.ts"
 import * as ImageReference from "./ImageReference.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
 import * as SshPublicKey from "./SshPublicKey.ts"
-import { count, countFrom, gpuName } from "./wire/fields.ts"
-
-/** A check that says what is wrong and what is allowed, and never repeats the value. */
-const must = <A>(holds: (value: A) => boolean, problem: string) =>
-  Schema.makeFilter((value: A) => holds(value) ? undefined : problem)
+import { count, countFrom, gpuName, must } from "./wire/fields.ts"
 
 const optional = <S extends Schema.Constraint>(schema: S, value: S["Type"]) =>
   Schema.withDecodingDefaultType<S>(Effect.succeed(value))(schema)

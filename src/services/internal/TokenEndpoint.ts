@@ -10,6 +10,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { must } from "../../schema/wire/fields.ts"
 import type { CallProgress } from "../CallProgress.ts"
 import type { SignInSettings } from "../SignIn.ts"
 import { fromTransport } from "./Failure.ts"
@@ -75,10 +76,8 @@ export interface TokenEndpoint {
   revoke(refreshToken: Redacted.Redacted): Effect.Effect<void, EndpointFailure>
 }
 
-const Secret = Schema.String.check(Schema.makeFilter((text: string) => isPrintable(text) || "is not printable"))
-const Shown = Schema.String.check(
-  Schema.makeFilter((text: string) => /^[\x20-\x7e]{1,2048}$/.test(text) || "is not printable")
-)
+const Secret = Schema.String.check(must(isPrintable, "is not printable"))
+const Shown = Schema.String.check(must((text) => /^[\x20-\x7e]{1,2048}$/.test(text), "is not printable"))
 
 const readGrant = decodeWith(Schema.Struct({
   access_token: Secret,
