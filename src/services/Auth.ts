@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
@@ -205,14 +204,14 @@ const fromEnvironment = <E, R>(
   otherwise: (places: ReadonlyArray<string>) => Effect.Effect<Auth["Service"], E, R>
 ) =>
   Effect.gen(function*() {
-    const accessToken = yield* Config.option(Config.Redacted("BASILICA_API_TOKEN"))
-    const refreshToken = yield* Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN"))
-    if (Option.isNone(accessToken)) {
+    const accessToken = yield* Config.withDefault(Config.Redacted("BASILICA_API_TOKEN"), undefined)
+    const refreshToken = yield* Config.withDefault(Config.Redacted("BASILICA_REFRESH_TOKEN"), undefined)
+    if (accessToken === undefined) {
       const place = "BASILICA_API_TOKEN in the environment"
       const alone = "(BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token beside it)"
-      return yield* otherwise([Option.isNone(refreshToken) ? place : `${place} ${alone}`])
+      return yield* otherwise([refreshToken === undefined ? place : `${place} ${alone}`])
     }
-    return Option.isNone(refreshToken)
-      ? fixed(yield* readToken(accessToken.value, "BASILICA_API_TOKEN"))
-      : yield* fromTokens({ accessToken: accessToken.value, refreshToken: refreshToken.value })
+    return refreshToken === undefined
+      ? fixed(yield* readToken(accessToken, "BASILICA_API_TOKEN"))
+      : yield* fromTokens({ accessToken, refreshToken })
   })

@@ -1,5 +1,5 @@
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Deployment } from "../Deployment.ts"
 import type { DeploymentRequest } from "../DeploymentRules.ts"
@@ -174,7 +174,7 @@ export const fromRequest = (request: PlacedRequest): typeof StartRentalRequest.T
 
 const ssh = (credentials: string | null | undefined) => credentials == null ? undefined : SshAccess.parse(credentials)
 
-const decodePorts = Schema.decodeUnknownOption(Schema.Array(PortWire))
+const decodePorts = Schema.decodeUnknownResult(Schema.Array(PortWire))
 const text = (value: unknown): string | undefined => Predicate.isString(value) ? value : undefined
 
 /** What people hold after a deploy. The call returns when the container runs. */
@@ -182,7 +182,7 @@ export const fromStartReply = (wire: typeof StartRentalReplyRead.Type, request: 
   const container: { readonly [key: string]: unknown } = Predicate.isObject(wire.container_info)
     ? wire.container_info
     : {}
-  const ports = Option.getOrElse(decodePorts(container["mapped_ports"]), () => [])
+  const ports = Result.getOrElse(decodePorts(container["mapped_ports"]), () => [])
   const credentials = text(wire.ssh_credentials)
   return {
     id: wire.rental_id,
