@@ -18,6 +18,20 @@ const EnvironmentName = must(
   "has a name that is not one of a variable; allowed: names of letters, digits and _ that do not begin with a digit"
 )
 
+/** The ports of a machine that the service does not give out. */
+export const refusedHostPorts: ReadonlyArray<number> = [22, 111, 2049]
+
+/** The directories of a machine that the service shows to no container, with all that is in them. */
+export const refusedHostPaths: ReadonlyArray<string> = [
+  "/etc",
+  "/root",
+  "/home",
+  "/var/run/docker.sock",
+  "/proc",
+  "/sys",
+  "/dev"
+]
+
 /** What is said where a thing is of another kind, or missing. */
 const like = (example: string) => ({ identifier: example })
 const missing = (allowed: string) => ({ messageMissingKey: `is missing; allowed: ${allowed}` })
@@ -34,7 +48,7 @@ const Port = Schema.Struct({
       : "is not a port; allowed: 1 to 65535 except 22"
   )).annotateKey(missing(aPort)),
   hostPort: Schema.Finite.check(must(
-    (port) => Number.isInteger(port) && port >= 0 && port <= 65535 && ![22, 111, 2049].includes(port),
+    (port) => Number.isInteger(port) && port >= 0 && port <= 65535 && !refusedHostPorts.includes(port),
     "is not a port that the service gives out; allowed: 0 for any, or 1 to 65535 except 22, 111 and 2049"
   )).annotateKey(missing(aPort)),
   protocol: Schema.String.check(must(
@@ -50,8 +64,6 @@ const Ports = Schema.Array(Port).check(Schema.makeFilter((ports) => {
     : "uses one host port twice; allowed: each host port once for each protocol"
 })).annotate(like(`an array, such as [${aPort}]`))
 
-const systemPaths: ReadonlyArray<string> = ["/etc", "/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"]
-
 const path = Schema.makeFilter((text: string) => {
   if (!/^\/[A-Za-z0-9._/@%+=-]*$/.test(text)) {
     return "is not a path that reaches the machine unbroken; allowed: absolute, of letters, digits and . _ - / @ % + ="
@@ -63,8 +75,8 @@ const path = Schema.makeFilter((text: string) => {
 
 const hostPath = Schema.makeFilter((text: string) => {
   const clean = `/${text.split("/").filter((part) => part !== "" && part !== ".").join("/")}`
-  return systemPaths.some((system) => clean === system || clean.startsWith(`${system}/`))
-    ? `is a path that the service refuses; allowed: any but those under ${systemPaths.join(", ")}`
+  return refusedHostPaths.some((refused) => clean === refused || clean.startsWith(`${refused}/`))
+    ? `is a path that the service refuses; allowed: any but those under ${refusedHostPaths.join(", ")}`
     : undefined
 })
 
