@@ -211,8 +211,6 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     maxBodyBytes: options.maxBodyBytes
   })
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
-  const timeoutMillis = (call: Request): number =>
-    Duration.toMillis(call.timeout === undefined ? timeout : Duration.fromInputUnsafe(call.timeout))
   const budget = RetryBudget.make()
   const schedule = (options.retry ?? defaultRetrySchedule).pipe(
     Schedule.modifyDelay(({ duration, input }) =>
@@ -387,7 +385,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
         )
       })
       return Effect.flatMap(
-        Deadline.left(timeoutMillis(call)),
+        Deadline.left(Duration.toMillis(call.timeout ?? timeout)),
         ({ millis, totalMillis }) => {
           const late = outOfTime(totalMillis)
           return onLate === undefined
