@@ -6,12 +6,13 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { ConfigurationError } from "./errors/ConfigurationError.ts"
+import type { ConfigurationError } from "./errors/ConfigurationError.ts"
 import type { SignInOptions } from "./schema/SignInOptions.ts"
 import { Auth } from "./services/Auth.ts"
 import { optionsReader } from "./services/ClientOptions.ts"
 import * as DefaultHttpClient from "./services/DefaultHttpClient.ts"
 import type { DeploymentsOptions } from "./services/Deployments.ts"
+import { invalid } from "./services/Input.ts"
 import { layerServices, type Services } from "./services/Services.ts"
 import type { TokenStore } from "./services/TokenStore.ts"
 import { Transport, type TransportOptions } from "./services/Transport.ts"
@@ -66,10 +67,7 @@ const layerAuth = (
   if (refreshToken === undefined) return token === undefined ? auth : Auth.layerToken(token)
   if (token !== undefined) return Auth.layerTokens({ ...signIn, accessToken: token, refreshToken })
   const problem = "stands alone; allowed: beside token, the access token that it renews"
-  return Layer.effect(
-    Auth,
-    Effect.fail(new ConfigurationError({ operation: "Basilica", problems: [{ field: "refreshToken", problem }] }))
-  )
+  return Layer.effect(Auth, invalid("Basilica", "refreshToken", problem))
 }
 
 /**

@@ -14,7 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Basilica from "./Basilica.ts"
-import { ConfigurationError } from "./errors/ConfigurationError.ts"
+import type { ConfigurationError } from "./errors/ConfigurationError.ts"
 import { type CallOptions, refusingSignals } from "./promise/CallOptions.ts"
 import * as Files from "./promise/Files.ts"
 import { beforeProcessEnds } from "./promise/processEnd.ts"
@@ -41,6 +41,7 @@ import { DeployJournal } from "./services/DeployJournal.ts"
 import { Deployments } from "./services/Deployments.ts"
 import { Executors } from "./services/Executors.ts"
 import { Health } from "./services/Health.ts"
+import { invalid } from "./services/Input.ts"
 import { TokenStore } from "./services/TokenStore.ts"
 
 /** A length of time: milliseconds, or a text such as `"30 seconds"` or `"1 minute"`. */
@@ -376,7 +377,9 @@ const layerFrom = (
     Layer.provide(ConfigProvider.layer(ConfigProvider.orElse(fromOptions(options.signIn), ConfigProvider.fromEnv())))
   )
 
-const readOptions = optionsReader("BasilicaClient", [
+const name = "BasilicaClient"
+
+const readOptions = optionsReader(name, [
   "baseUrl",
   "token",
   "refreshToken",
@@ -392,32 +395,26 @@ const tokenStore = (file: unknown): Layer.Layer<TokenStore, ConfigurationError> 
   if (isPath(file)) return Files.tokenFile(file)
   const problem = file === undefined || file === false ? "is missing" : "is no path"
   const allowed = "true for the file of the official command line, or a path"
-  return Layer.effect(TokenStore, invalid("tokenFile", `${problem}; allowed: ${allowed}`))
+  return Layer.effect(TokenStore, invalid(name, "tokenFile", `${problem}; allowed: ${allowed}`))
 }
 
 const journal = (file: unknown): Layer.Layer<DeployJournal, ConfigurationError> =>
   isPath(file)
     ? Files.journalFile(file)
-    : Layer.effect(DeployJournal, invalid("journalFile", "is no path; allowed: the path of a file"))
+    : Layer.effect(DeployJournal, invalid(name, "journalFile", "is no path; allowed: the path of a file"))
 
 const isPath = (file: unknown): file is string => typeof file === "string" && file !== ""
 
-const invalid = (field: string, problem: string): Effect.Effect<never, ConfigurationError> =>
-  Effect.fail(new ConfigurationError({ operation: "BasilicaClient", problems: [{ field, problem }] }))
-
 /** The sign-in service of the options, before that of the environment. */
-const fromOptions = ({ audience, clientId, domain }: SignInOptions = {}): ConfigProvider.ConfigProvider => {
-  const given = {
+const fromOptions = ({ audience, clientId, domain }: SignInOptions = {}): ConfigProvider.ConfigProvider =>
+  ConfigProvider.fromEnvRecord({
     BASILICA_AUTH0_DOMAIN: domain,
     BASILICA_AUTH0_CLIENT_ID: clientId,
     BASILICA_AUTH0_AUDIENCE: audience
-  }
-  const env = Object.entries(given).flatMap(([name, value]) => value === undefined ? [] : [[name, value]])
-  return ConfigProvider.fromEnv({ env: Object.fromEntries(env) })
-}
+  })
 
 const unreadable = ({ message }: Config.ConfigError) =>
-  Layer.effectContext(invalid("environment", `cannot be read: ${message}`))
+  Layer.effectContext(invalid(name, "environment", `cannot be read: ${message}`))
 
 const secret = (redacted: Redacted.Redacted): Secret =>
   Object.defineProperty({ reveal: () => Redacted.value(redacted) }, "toString", { value: () => "<redacted>" })

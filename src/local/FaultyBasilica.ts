@@ -259,7 +259,7 @@ const write = (to: Net.Socket | Http.ServerResponse, bytes: Uint8Array): Effect.
 /** Pauses shorter than a timer can make are saved up. */
 const slowly = (socket: Net.Socket, bytes: Uint8Array, pace: FaultPace): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const every = Duration.toMillis(Duration.fromInputUnsafe(pace.every))
+    const every = Duration.toMillis(pace.every)
     let due = 0
     for (let start = 0; start < bytes.length && !socket.destroyed; start += pace.bytes) {
       due += pace.jitter === true ? every * (yield* Random.next) : every

@@ -13,13 +13,14 @@ import * as FileSystem from "node:fs/promises"
 import * as Http from "node:http"
 import * as OperatingSystem from "node:os"
 import * as Path from "node:path"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { BasilicaApi } from "../server/BasilicaApi.ts"
 import * as BasilicaServer from "../server/BasilicaServer.ts"
 import { IdentityProvider, type LocalSignIn } from "../server/IdentityProvider.ts"
 import { Rentals } from "../server/Rentals.ts"
 import { type Tenant, Tenants } from "../server/Tenants.ts"
 import { TokenSigner } from "../server/TokenSigner.ts"
+import * as Input from "../services/Input.ts"
 import * as Guard from "./Guard.ts"
 import { loopback } from "./PortForward.ts"
 import * as ProcessRuntime from "./ProcessRuntime.ts"
@@ -135,8 +136,7 @@ const make = Effect.gen(function*() {
   })
 })
 
-const invalid = (field: string, problem: string) =>
-  Effect.fail(new ConfigurationError({ operation: "LocalBasilica.layer", problems: [{ field, problem }] }))
+const invalid = (field: string, problem: string) => Input.invalid("LocalBasilica.layer", field, problem)
 
 /** What a browser never says of a page lets no page in. */
 const checkOrigins = (origins: ReadonlyArray<string>): Effect.Effect<void, ConfigurationError> => {
@@ -192,14 +192,9 @@ const directory = (path: string | undefined) =>
       Effect.promise(() => FileSystem.mkdtemp(Path.join(OperatingSystem.tmpdir(), "basilica-local-"))),
       (made) => Effect.promise(() => FileSystem.rm(made, { recursive: true, force: true }))
     )
-    : Effect.tryPromise({
-      try: () => FileSystem.mkdir(path, { recursive: true, mode: 0o700 }),
-      catch: (cause) =>
-        new ConfigurationError({
-          operation: "LocalBasilica.layer",
-          problems: [{
-            field: "directory",
-            problem: `cannot be made (${String(cause)}); allowed: one that can be written`
-          }]
-        })
-    }).pipe(Effect.as(Path.resolve(path)))
+    : Effect.tryPromise(() => FileSystem.mkdir(path, { recursive: true, mode: 0o700 })).pipe(
+      Effect.catch(({ cause }) =>
+        invalid("directory", `cannot be made (${String(cause)}); allowed: one that can be written`)
+      ),
+      Effect.as(Path.resolve(path))
+    )

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import * as FileSystem from "node:fs/promises"
 import * as Path from "node:path"
 import type { Readable } from "node:stream"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import {
   type Container,
   ContainerFailure,
@@ -21,6 +21,7 @@ import {
   type ContainerSpec,
   type ContainerState
 } from "../server/ContainerRuntime.ts"
+import { invalid } from "../services/Input.ts"
 import * as LogLines from "./LogLines.ts"
 import * as LogStore from "./LogStore.ts"
 import * as PortForward from "./PortForward.ts"
@@ -49,15 +50,10 @@ export const layer = (options: ProcessRuntimeOptions): Layer.Layer<ContainerRunt
     ContainerRuntime,
     Effect.gen(function*() {
       if (process.platform === "win32") {
-        return yield* Effect.fail(
-          new ConfigurationError({
-            operation: "ProcessRuntime.layer",
-            problems: [{
-              field: "process.platform",
-              problem:
-                "is Windows, which has no process groups; allowed: Linux and macOS, or Windows Subsystem for Linux"
-            }]
-          })
+        return yield* invalid(
+          "ProcessRuntime.layer",
+          "process.platform",
+          "is Windows, which has no process groups; allowed: Linux and macOS, or Windows Subsystem for Linux"
         )
       }
       const random = yield* SecureRandom.SecureRandom

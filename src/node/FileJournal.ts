@@ -6,8 +6,9 @@ import * as Semaphore from "effect/Semaphore"
 import * as FileSystem from "node:fs/promises"
 import * as Path from "node:path"
 import process from "node:process"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeployIntent, DeployJournal } from "../services/DeployJournal.ts"
+import * as Input from "../services/Input.ts"
 import * as FileLock from "./internal/FileLock.ts"
 import { replaceFile } from "./internal/replaceFile.ts"
 
@@ -175,5 +176,4 @@ const attempt = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, Confi
 const unusable = (path: string, reason: string) =>
   invalid(path, `cannot be used (${reason}); allowed: a file that this program can read and write`)
 
-const invalid = (path: string, problem: string) =>
-  Effect.fail(new ConfigurationError({ operation: "FileJournal", problems: [{ field: path, problem }] }))
+const invalid = (path: string, problem: string) => Input.invalid("FileJournal", path, problem)

@@ -9,7 +9,8 @@ import * as Option from "effect/Option"
 import { homedir } from "node:os"
 import { isAbsolute, join, resolve } from "node:path"
 import process from "node:process"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
+import { invalid } from "../services/Input.ts"
 import { TokenStore, type TokenStoreLayer } from "../services/TokenStore.ts"
 import { makeTokenFile } from "./internal/TokenFileStore.ts"
 
@@ -53,10 +54,5 @@ const defaultPath: Effect.Effect<string, ConfigurationError> = Effect.gen(functi
   const fallback = process.platform === "win32" ? ["AppData", "Roaming"] : [".local", "share"]
   return join(Option.getOrElse(directory, () => join(homedir(), ...fallback)), "basilica", "auth.json")
 }).pipe(
-  Effect.mapError(({ message }) =>
-    new ConfigurationError({
-      operation: "TokenFile",
-      problems: [{ field: "environment", problem: `cannot be read: ${message}` }]
-    })
-  )
+  Effect.catch(({ message }) => invalid("TokenFile", "environment", `cannot be read: ${message}`))
 )

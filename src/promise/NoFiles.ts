@@ -1,17 +1,12 @@
 /** A runtime without files: a browser, a Worker. */
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeployJournal } from "../services/DeployJournal.ts"
+import { invalid } from "../services/Input.ts"
 import { TokenStore } from "../services/TokenStore.ts"
 
-const unsupported = (field: string): Effect.Effect<never, ConfigurationError> =>
-  Effect.fail(
-    new ConfigurationError({
-      operation: "BasilicaClient",
-      problems: [{ field, problem: "needs files; allowed: on Node, Bun and Deno, in a bundle for them" }]
-    })
-  )
+const unsupported = (field: string) =>
+  invalid("BasilicaClient", field, "needs files; allowed: on Node, Bun and Deno, in a bundle for them")
 
 /** The token file at a path. Default: that of the official command line. */
 export const tokenFile = (_path: string | undefined): Layer.Layer<TokenStore, ConfigurationError> =>

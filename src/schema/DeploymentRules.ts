@@ -5,11 +5,7 @@ import { Id } from "./Id.ts"
 import * as ImageReference from "./ImageReference.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
 import * as SshPublicKey from "./SshPublicKey.ts"
-import { count, countFrom } from "./wire/fields.ts"
-
-/** A check that says what is wrong and what is allowed, and never repeats the value. */
-const must = <A>(holds: (value: A) => boolean, problem: string) =>
-  Schema.makeFilter((value: A) => holds(value) ? undefined : problem)
+import { count, countFrom, gpuName, must } from "./wire/fields.ts"
 
 const optional = <S extends Schema.Constraint>(schema: S, value: S["Type"]) =>
   Schema.withDecodingDefaultType<S>(Effect.succeed(value))(schema)
@@ -21,6 +17,20 @@ const EnvironmentName = must(
     Object.keys(environment).every((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)),
   "has a name that is not one of a variable; allowed: names of letters, digits and _ that do not begin with a digit"
 )
+
+/** The ports of a machine that the service does not give out. */
+export const refusedHostPorts: ReadonlyArray<number> = [22, 111, 2049]
+
+/** The directories of a machine that the service shows to no container, with all that is in them. */
+export const refusedHostPaths: ReadonlyArray<string> = [
+  "/etc",
+  "/root",
+  "/home",
+  "/var/run/docker.sock",
+  "/proc",
+  "/sys",
+  "/dev"
+]
 
 /** What is said where a thing is of another kind, or missing. */
 const like = (example: string) => ({ identifier: example })
@@ -38,7 +48,7 @@ const Port = Schema.Struct({
       : "is not a port; allowed: 1 to 65535 except 22"
   )).annotateKey(missing(aPort)),
   hostPort: Schema.Finite.check(must(
-    (port) => Number.isInteger(port) && port >= 0 && port <= 65535 && ![22, 111, 2049].includes(port),
+    (port) => Number.isInteger(port) && port >= 0 && port <= 65535 && !refusedHostPorts.includes(port),
     "is not a port that the service gives out; allowed: 0 for any, or 1 to 65535 except 22, 111 and 2049"
   )).annotateKey(missing(aPort)),
   protocol: Schema.String.check(must(
@@ -54,8 +64,6 @@ const Ports = Schema.Array(Port).check(Schema.makeFilter((ports) => {
     : "uses one host port twice; allowed: each host port once for each protocol"
 })).annotate(like(`an array, such as [${aPort}]`))
 
-const systemPaths: ReadonlyArray<string> = ["/etc", "/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"]
-
 const path = Schema.makeFilter((text: string) => {
   if (!/^\/[A-Za-z0-9._/@%+=-]*$/.test(text)) {
     return "is not a path that reaches the machine unbroken; allowed: absolute, of letters, digits and . _ - / @ % + ="
@@ -67,8 +75,8 @@ const path = Schema.makeFilter((text: string) => {
 
 const hostPath = Schema.makeFilter((text: string) => {
   const clean = `/${text.split("/").filter((part) => part !== "" && part !== ".").join("/")}`
-  return systemPaths.some((system) => clean === system || clean.startsWith(`${system}/`))
-    ? `is a path that the service refuses; allowed: any but those under ${systemPaths.join(", ")}`
+  return refusedHostPaths.some((refused) => clean === refused || clean.startsWith(`${refused}/`))
+    ? `is a path that the service refuses; allowed: any but those under ${refusedHostPaths.join(", ")}`
     : undefined
 })
 
@@ -81,7 +89,7 @@ const Volume = Schema.Struct({
 const Resources = Schema.Struct({
   cpuCores: optional(
     Schema.Finite.check(must(
-      (cores) => Number.isFinite(cores) && cores >= 0,
+      (cores) => cores >= 0,
       "is not a number of cores; allowed: 0 for no limit, or more"
     )),
     defaultResources.cpuCores
@@ -93,7 +101,7 @@ const Resources = Schema.Struct({
 })
 
 const Gpu = Schema.Struct({
-  type: Schema.optional(Schema.NonEmptyString),
+  type: Schema.optional(gpuName),
   count: optional(countFrom(1), 1),
   minMemoryGb: optional(count, 0)
 }).annotate(like("an object, such as { type: \"h100\", count: 1 }"))

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { must } from "./wire/fields.ts"
 
 /**
  * The rule for an id of a deployment or a machine: one segment of a URL, nothing that could leave it. The service's own
@@ -6,7 +7,5 @@ import * as Schema from "effect/Schema"
  * used in later calls.
  */
 export const Id = Schema.String.check(
-  Schema.makeFilter((id) =>
-    /^[A-Za-z0-9_-]{1,128}$/.test(id) ? undefined : "is not an id; allowed: 1 to 128 of A-Z, a-z, 0-9, _ and -"
-  )
+  must((id) => /^[A-Za-z0-9_-]{1,128}$/.test(id), "is not an id; allowed: 1 to 128 of A-Z, a-z, 0-9, _ and -")
 )

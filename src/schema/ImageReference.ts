@@ -26,7 +26,7 @@ export const formProblem = (image: string): string | undefined => {
   const registry = registryOf(image)
   if (registry !== undefined && !domain.test(registry)) return malformed
   const repository = registry === undefined ? path : path.slice(1)
-  if (repository.length === 0 || !repository.every((part) => component.test(part))) return malformed
+  if (!repository.every((part) => component.test(part))) return malformed
   if (repository.join("/").length > 255) {
     return "has a repository name of more than 255 characters; allowed: at most 255"
   }

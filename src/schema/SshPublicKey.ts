@@ -1,7 +1,7 @@
-/**
- * Says what the service would refuse a public key for, or `undefined` where it would not. The rule is the service's own:
- * the text begins with `ssh-` and has at least two words. Never repeats the key.
- */
+/** The service's own rule for a public key: the text begins with `ssh-` and has at least two words. */
+export const isTaken = (key: string): boolean => key.startsWith("ssh-") && key.trim().split(/\s+/).length >= 2
+
+/** Says what the service would refuse a public key for, or `undefined` where it would not. Never repeats the key. */
 export const problem = (key: string): string | undefined => {
   if (key.trim() === "") return `is empty; allowed: ${allowed}`
   if (key.includes("-----BEGIN")) {
@@ -15,8 +15,7 @@ export const problem = (key: string): string | undefined => {
     return "is of a type that the service refuses (ECDSA or security key); allowed: ssh-ed25519 or ssh-rsa, which " +
       "`ssh-keygen -t ed25519` makes"
   }
-  if (!key.startsWith("ssh-") || key.trim().split(/\s+/).length < 2) return `is not a public key; allowed: ${allowed}`
-  return undefined
+  return isTaken(key) ? undefined : `is not a public key; allowed: ${allowed}`
 }
 
 const allowed = "one line such as \"ssh-ed25519 AAAA... me@host\""

@@ -4,12 +4,20 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { ApiKeyItemWire, ApiKeyName, CreateApiKeyReply, CreateApiKeyRequest } from "../schema/wire/ApiKeys.ts"
-import { ErrorEnvelope } from "../schema/wire/ErrorBody.ts"
-import { ExecutorsQuery, ExecutorsReply } from "../schema/wire/Executors.ts"
+import { ApiKeyItemWire, CreateApiKeyReply } from "../schema/wire/ApiKeys.ts"
 import { HealthReply } from "../schema/wire/Health.ts"
-import { LogEventWire, LogsQuery } from "../schema/wire/Logs.ts"
-import { RentalReply, RentalsReply, RentalState, StartRentalReply, StartRentalRequest } from "../schema/wire/Rentals.ts"
+import { RentalReply, StartRentalRequest } from "../schema/wire/Rentals.ts"
+import {
+  CreateApiKeyRequest,
+  ErrorEnvelope,
+  ExecutorsQuery,
+  ExecutorsReply,
+  LogEventWire,
+  LogsQuery,
+  RentalsReply,
+  RentalState,
+  StartRentalReply
+} from "../schema/wire/Served.ts"
 import { Authenticated, FrameworkRefusals, Human, Owned, RequiredScope } from "./Gates.ts"
 
 // The refusals are written by Refusals.ts, since one status has several shapes; here they stand for the document alone.
@@ -72,7 +80,7 @@ const rentals = HttpApiGroup.make("rentals").add(
 
 const apiKeys = HttpApiGroup.make("apiKeys").add(
   HttpApiEndpoint.post("create", "/api-keys", {
-    payload: Schema.Struct({ ...CreateApiKeyRequest.fields, name: ApiKeyName }),
+    payload: CreateApiKeyRequest,
     success: CreateApiKeyReply,
     error: [text(400), text(415), text(422), envelope(409)]
   }).annotate(RequiredScope, "keys:create").annotate(OpenApi.Summary, "Makes a key; its secret is shown this once"),

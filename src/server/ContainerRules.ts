@@ -1,10 +1,8 @@
 import * as Effect from "effect/Effect"
+import { refusedHostPaths, refusedHostPorts } from "../schema/DeploymentRules.ts"
 import * as ImageReference from "../schema/ImageReference.ts"
 import type { StartRentalRequest } from "../schema/wire/Rentals.ts"
 import { ContainerFailure, type ContainerPort, type ContainerSpec } from "./ContainerRuntime.ts"
-
-const refusedHostPorts: ReadonlyArray<number> = [22, 111, 2049]
-const refusedHostPaths = ["/etc", "/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"]
 
 /**
  * What the machine's own side makes of a request: it refuses some of it, for which the API answers 500, and drops some

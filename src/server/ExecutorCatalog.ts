@@ -60,14 +60,10 @@ const sameWord = (word: string | undefined, wanted: string | undefined): boolean
 export const breaksQuery = (filters: CatalogFilters): boolean =>
   [filters.location_city, filters.location_region, filters.location_country].some((text) => text?.includes("'"))
 
-const gpuSpecs = (executor: CatalogExecutor): ReadonlyArray<
-  { readonly name: string; readonly memoryGb: number; readonly computeCapability: string }
-> => executor.gpus.map((name) => ({ name, memoryGb: memoryGb(name), computeCapability: "8.0" }))
-
 /** A machine as it travels by itself. */
 export const toExecutorWire = (executor: CatalogExecutor): typeof AvailableExecutorWire.Type["executor"] => ({
   id: executor.id,
-  gpuSpecs: gpuSpecs(executor),
+  gpuSpecs: executor.gpus.map((name) => ({ name, memoryGb: memoryGb(name), computeCapability: "8.0" })),
   cpuSpecs: executor.cpu,
   location: executor.location ?? null,
   ...(executor.networkSpeed === undefined ? {} : { networkSpeed: executor.networkSpeed })

@@ -11,9 +11,9 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import type { unhandled } from "effect/Types"
-import { ErrorEnvelope } from "../schema/wire/ErrorBody.ts"
+import { jsonOf } from "../schema/jsonOf.ts"
+import { ErrorEnvelope } from "../schema/wire/Served.ts"
 import * as Body from "./Body.ts"
 import * as Refusals from "./Refusals.ts"
 import { type Rental, Rentals } from "./Rentals.ts"
@@ -145,12 +145,10 @@ export class FrameworkRefusals extends HttpApiMiddleware.Service<FrameworkRefusa
 const refusalOf = (error: HttpApiError.HttpApiSchemaError, body: string): Refusals.Refusal => {
   const words = error.cause.message
   if (error.kind !== "Payload") return Refusals.text(400, `Failed to deserialize query string: ${words}`)
-  return isJson(body)
+  return jsonOf(body) !== undefined
     ? Refusals.text(422, `Failed to deserialize the JSON body into the target type: ${words}`)
     : Refusals.text(400, `Failed to parse the request body as JSON: ${words}`)
 }
 
 const isJsonType = (contentType: string | undefined): boolean =>
   /^application\/(?:[^;]+\+)?json\s*(?:;|$)/i.test(contentType ?? "")
-
-const isJson = (text: string): boolean => Result.isSuccess(Result.try(() => JSON.parse(text) as unknown))

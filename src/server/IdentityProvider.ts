@@ -49,12 +49,6 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** Whose a token is, and what it may do. */
-interface Verified {
-  readonly person: string
-  readonly scopes: ReadonlyArray<string>
-}
-
 /** What a person may do with the API. */
 const apiScopes: ReadonlyArray<string> = ["rentals:*", "executors:list", "keys:create", "keys:list", "keys:revoke"]
 
@@ -66,7 +60,7 @@ const slowDownMillis = 5000
 /** How long the token lives that a person is given at the start. */
 const personTokenLifeMillis = 10 * 365 * 86_400_000
 
-/** What a sign-in is for. */
+/** Whose a sign-in or a token is, and what it is for. */
 interface SignIn {
   readonly person: string
   readonly scopes: ReadonlyArray<string>
@@ -105,7 +99,7 @@ export class IdentityProvider extends Context.Service<IdentityProvider, {
   /** An access token for years, for a program that does not sign in. */
   tokenOf(person: string): Effect.Effect<Redacted.Redacted>
   /** Finds whose an access token is; a refusal where it is not good here, or not any more. */
-  verify(token: string): Effect.Effect<Verified, Refusals.Refusal>
+  verify(token: string): Effect.Effect<SignIn, Refusals.Refusal>
 }>()("basilica-sdk/server/IdentityProvider") {
   static readonly layer = (
     options: IdentityProviderOptions & { readonly url: string; readonly people: ReadonlyArray<string> }

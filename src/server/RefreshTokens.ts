@@ -19,7 +19,7 @@ export class RefreshTokens<SignIn> {
   readonly #given = new Map<string, Given<SignIn>>()
   readonly #overlapMillis: number
 
-  constructor(overlapMillis = 0) {
+  constructor(overlapMillis: number) {
     this.#overlapMillis = overlapMillis
   }
 

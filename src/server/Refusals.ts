@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { ErrorEnvelope } from "../schema/wire/ErrorBody.ts"
+import { ErrorEnvelope } from "../schema/wire/Served.ts"
 import * as WireTime from "./WireTime.ts"
 
 /** An answer that is a refusal: the service's own envelope, plain text of its framework, or a status alone. */

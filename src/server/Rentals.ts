@@ -8,14 +8,9 @@ import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
 import * as ImageReference from "../schema/ImageReference.ts"
 import { oneLine } from "../schema/oneLine.ts"
-import type { ExecutorsReply } from "../schema/wire/Executors.ts"
-import type {
-  RentalItemWire,
-  RentalReply,
-  RentalState,
-  StartRentalReply,
-  StartRentalRequest
-} from "../schema/wire/Rentals.ts"
+import * as SshPublicKey from "../schema/SshPublicKey.ts"
+import type { RentalItemWire, RentalReply, StartRentalRequest } from "../schema/wire/Rentals.ts"
+import type { ExecutorsReply, RentalState, StartRentalReply } from "../schema/wire/Served.ts"
 import { containerSpec } from "./ContainerRules.ts"
 import { type Container, ContainerRuntime } from "./ContainerRuntime.ts"
 import * as ExecutorCatalog from "./ExecutorCatalog.ts"
@@ -140,9 +135,7 @@ const make = Effect.fnUntraced(function*(options: {
 
   const start = Effect.fn("Rentals.start")(
     function*(tenant: string, request: typeof StartRentalRequest.Type) {
-      if (!request.sshPublicKey.startsWith("ssh-") || request.sshPublicKey.trim().split(/\s+/).length < 2) {
-        return yield* Refusals.badRequest("Invalid SSH public key")
-      }
+      if (!SshPublicKey.isTaken(request.sshPublicKey)) return yield* Refusals.badRequest("Invalid SSH public key")
       const malformed = ImageReference.formProblem(request.containerImage)
       if (malformed !== undefined) {
         return yield* Refusals.badRequest(`Invalid container image: the reference ${malformed}`)

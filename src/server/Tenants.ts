@@ -8,7 +8,8 @@ import * as Hex from "effect/encoding/Hex"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
-import type { ApiKeyItemWire } from "../schema/wire/ApiKeys.ts"
+import * as Schema from "effect/Schema"
+import { type ApiKeyItemWire, ApiKeyName } from "../schema/wire/ApiKeys.ts"
 import { IdentityProvider, type SignInTokens } from "./IdentityProvider.ts"
 import * as Refusals from "./Refusals.ts"
 import * as WireTime from "./WireTime.ts"
@@ -41,6 +42,7 @@ interface ApiKey {
 }
 
 const maxKeys = 10
+const isKeyName = Schema.is(ApiKeyName)
 
 /** Those who use the service, their tokens and their API keys. */
 export class Tenants extends Context.Service<Tenants, {
@@ -127,7 +129,7 @@ const make = Effect.fnUntraced(function*(tenants: ReadonlyArray<Tenant>, provide
         all.filter((one) => one.tenant === caller.tenant)
           .map(({ createdAt, kid, lastUsedAt, name }) => ({ kid, name, createdAt, lastUsedAt }))),
     revokeKey: Effect.fnUntraced(function*(caller: Caller, name: string) {
-      if (!/^[A-Za-z0-9_-]{1,100}$/.test(name)) return yield* Refusals.badRequest("Invalid API key name")
+      if (!isKeyName(name)) return yield* Refusals.badRequest("Invalid API key name")
       const found = yield* Ref.modify(keys, (all) => {
         const rest = all.filter((one) => one.tenant !== caller.tenant || one.name !== name)
         return [rest.length < all.length, rest]

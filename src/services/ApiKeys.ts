@@ -14,7 +14,7 @@ import { NotFound } from "../errors/NotFound.ts"
 import type { ApiKey } from "../schema/ApiKey.ts"
 import type { Listing } from "../schema/Listing.ts"
 import { ApiKeyItemRead, ApiKeyName, CreateApiKeyReply, toApiKey } from "../schema/wire/ApiKeys.ts"
-import { decodeListing } from "../schema/wire/Listing.ts"
+import { decodeListing, mayHide } from "../schema/wire/Listing.ts"
 import { reader } from "./Input.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { decodeDone, decodeWith } from "./internal/Json.ts"
@@ -133,8 +133,8 @@ const revoke = (transport: Transport["Service"], operation: string, name: string
     const unproven = new InvalidResponse({ ...error, outcome: "unknown" })
     return Effect.flatMap(
       Effect.mapError(list(transport, operation), () => unproven),
-      ({ invalid, items }) =>
-        items.some((one) => one.name === name) || invalid.some(({ id }) => id === undefined || id === name)
+      (listing) =>
+        listing.items.some((one) => one.name === name) || mayHide(listing, name)
           ? Effect.fail(unproven)
           : Effect.void
     )

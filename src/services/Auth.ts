@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
@@ -17,6 +16,7 @@ import * as DeviceLogin from "./internal/DeviceLogin.ts"
 import * as Refresher from "./internal/Refresher.ts"
 import { isApiKey, readToken } from "./internal/Token.ts"
 import * as TokenEndpoint from "./internal/TokenEndpoint.ts"
+import { method, stream } from "./internal/tracing.ts"
 import { signInSettings } from "./SignIn.ts"
 import { type Tokens, TokenStore } from "./TokenStore.ts"
 
@@ -102,26 +102,14 @@ export class Auth extends Context.Service<Auth, {
    * say so.
    */
   static readonly layerConfig: Layer.Layer<Auth, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> = Layer
-    .effect(
-      Auth,
-      Effect.gen(function*() {
-        const found = yield* fromEnvironment
-        return Option.isSome(found) ? found.value : none(yield* placesOfEnvironment)
-      })
-    )
+    .effect(Auth, Effect.suspend(() => fromEnvironment((places) => Effect.succeed(none(places)))))
 
   /** As {@link Auth.layerConfig}, and where the environment has no token, as {@link Auth.layerFile}. */
   static readonly layerConfigOrFile: Layer.Layer<
     Auth,
     ConfigurationError | Config.ConfigError,
     TokenStore | HttpClient.HttpClient
-  > = Layer.effect(
-    Auth,
-    Effect.gen(function*() {
-      const found = yield* fromEnvironment
-      return Option.isSome(found) ? found.value : yield* fromStore({}, yield* placesOfEnvironment)
-    })
-  )
+  > = Layer.effect(Auth, Effect.suspend(() => fromEnvironment((places) => fromStore({}, places))))
 
   /** No token: calls that need one fail before anything is sent. */
   static readonly layerNone: Layer.Layer<Auth> = Layer.sync(
@@ -161,7 +149,7 @@ export class Auth extends Context.Service<Auth, {
   > =>
     Stream.unwrap(Effect.gen(function*() {
       return DeviceLogin.deviceLogin(yield* endpointOf(options), yield* TokenStore)
-    })).pipe(Stream.withSpan("Auth.deviceLogin"))
+    })).pipe(stream("Auth.deviceLogin", {}))
 
   /**
    * Ends the sign-in that the `TokenStore` keeps: makes its refresh token worthless, then forgets it. Where the first fails,
@@ -169,24 +157,12 @@ export class Auth extends Context.Service<Auth, {
    */
   static readonly signOut: (
     options?: SignInOptions
-  ) => Effect.Effect<void, AuthenticationError | ConfigurationError, TokenStore | HttpClient.HttpClient> = Effect.fn(
+  ) => Effect.Effect<void, AuthenticationError | ConfigurationError, TokenStore | HttpClient.HttpClient> = method(
     "Auth.signOut"
   )(function*(options = {}) {
     yield* DeviceLogin.signOut(yield* endpointOf(options), yield* TokenStore)
   })
 }
-
-/** What to say of the environment where it has no token. */
-const placesOfEnvironment = Effect.map(
-  Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN")),
-  (refreshToken) => [
-    Option.isNone(refreshToken)
-      ? environment
-      : `${environment} (BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token beside it)`
-  ]
-)
-
-const environment = "BASILICA_API_TOKEN in the environment"
 
 const fixed = (token: Redacted.Redacted): Auth["Service"] =>
   Auth.of({ token: Effect.succeed(token), invalidate: () => Effect.void })
@@ -223,13 +199,19 @@ const fromStore = Effect.fnUntraced(function*(options: SignInOptions, placesBefo
   return Auth.of(yield* Refresher.make({ store, endpoint, missing: missing([...placesBefore, store.location]) }))
 })
 
-const fromEnvironment = Effect.gen(function*() {
-  const accessToken = yield* Config.option(Config.Redacted("BASILICA_API_TOKEN"))
-  const refreshToken = yield* Config.option(Config.Redacted("BASILICA_REFRESH_TOKEN"))
-  if (Option.isNone(accessToken)) return Option.none()
-  return Option.some(
-    Option.isNone(refreshToken)
-      ? fixed(yield* readToken(accessToken.value, "BASILICA_API_TOKEN"))
-      : yield* fromTokens({ accessToken: accessToken.value, refreshToken: refreshToken.value })
-  )
-})
+/** The token of the environment; where it has none, `otherwise`, which is told where it was looked for. */
+const fromEnvironment = <E, R>(
+  otherwise: (places: ReadonlyArray<string>) => Effect.Effect<Auth["Service"], E, R>
+) =>
+  Effect.gen(function*() {
+    const accessToken = yield* Config.withDefault(Config.Redacted("BASILICA_API_TOKEN"), undefined)
+    const refreshToken = yield* Config.withDefault(Config.Redacted("BASILICA_REFRESH_TOKEN"), undefined)
+    if (accessToken === undefined) {
+      const place = "BASILICA_API_TOKEN in the environment"
+      const alone = "(BASILICA_REFRESH_TOKEN is set, and renews nothing without the access token beside it)"
+      return yield* otherwise([refreshToken === undefined ? place : `${place} ${alone}`])
+    }
+    return refreshToken === undefined
+      ? fixed(yield* readToken(accessToken, "BASILICA_API_TOKEN"))
+      : yield* fromTokens({ accessToken, refreshToken })
+  })

@@ -35,6 +35,10 @@ export const reader = <S extends Schema.ConstraintDecoder<unknown, never>>(
   }
 }
 
+/** Refuses one field of an input. */
+export const invalid = (operation: string, field: string, problem: string): Effect.Effect<never, ConfigurationError> =>
+  Effect.fail(new ConfigurationError({ operation, problems: [{ field, problem }] }))
+
 /** Reads an id, which becomes one segment of a URL. */
 export const readId = (operation: string): (id: unknown, as?: string) => Effect.Effect<string, ConfigurationError> =>
   reader(operation, Id, "id")
@@ -49,8 +53,9 @@ const problems = (
 ): ReadonlyArray<ConfigurationProblem> => {
   const byField = new Map<string, string>()
   for (const { message, path = [] } of errors.flatMap((error) => format(error.issue).issues)) {
-    const field = fieldName(path, root)
-    if (!byField.has(field)) byField.set(field, wording(message, path.map(keyOf), input))
+    const keys = path.map((part) => typeof part === "object" ? part.key : part)
+    const field = fieldName(keys, root)
+    if (!byField.has(field)) byField.set(field, wording(message, keys, input))
   }
   return [...byField].slice(0, mostProblems).map(([field, problem]) => ({ field, problem }))
 }
@@ -84,15 +89,10 @@ const nearest = (given: string, names: ReadonlyArray<string>): string | undefine
   return inCommon(best) > 2 ? best : undefined
 }
 
-type Part = PropertyKey | { readonly key: PropertyKey }
-
-const keyOf = (part: Part): PropertyKey => typeof part === "object" ? part.key : part
-
-const fieldName = (path: ReadonlyArray<Part>, root: string): string =>
-  path.reduce<string>((name, part) => {
-    const key = keyOf(part)
-    if (typeof key === "number" || /^\d+$/.test(String(key))) return `${name}[${String(key)}]`
+const fieldName = (path: ReadonlyArray<PropertyKey>, root: string): string =>
+  path.map(String).reduce((name, key) => {
+    if (/^\d+$/.test(key)) return `${name}[${key}]`
     // A name that is none of ours may be a secret that stands in the wrong place.
-    if (!/^[A-Za-z_$][\w$-]{0,47}$/.test(String(key))) return `${name || root}[...]`
-    return name === "" ? String(key) : `${name}.${String(key)}`
+    if (!/^[A-Za-z_$][\w$-]{0,47}$/.test(key)) return `${name || root}[...]`
+    return name === "" ? key : `${name}.${key}`
   }, "") || root

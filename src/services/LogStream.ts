@@ -7,13 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import type { LogGap } from "../errors/LogGap.ts"
 import type { NotFound } from "../errors/NotFound.ts"
 import { LogCursor } from "../schema/LogCursor.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
 import { LogOptionRules } from "../schema/wire/Logs.ts"
-import { reader, readId } from "./Input.ts"
+import { invalid, reader, readId } from "./Input.ts"
 import { follower } from "./internal/LogFollower.ts"
 import { stream, StreamName } from "./internal/tracing.ts"
 import { Watch } from "./internal/Watch.ts"
@@ -60,7 +60,7 @@ const make = (transport: Transport["Service"]): LogStream["Service"] => {
       const problem = tail === undefined
         ? "is a place in the log of another deployment; allowed: a cursor of this one"
         : "is not for use with tail; allowed: one of them"
-      return yield* Effect.fail(new ConfigurationError({ operation, problems: [{ field: "from", problem }] }))
+      return yield* invalid(operation, "from", problem)
     }
     return yield* follower(transport, watch, scope, {
       operation,

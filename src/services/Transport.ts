@@ -17,7 +17,6 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -53,6 +52,7 @@ import { parseJson } from "./internal/Json.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import { discard, openReply } from "./internal/OpenBody.ts"
 import * as RetryBudget from "./internal/RetryBudget.ts"
+import { retrySchedule } from "./internal/retrySchedule.ts"
 import { readText, sendWith } from "./internal/Send.ts"
 import { summary } from "./internal/summary.ts"
 import { accountOf, isPrintable } from "./internal/Token.ts"
@@ -193,11 +193,7 @@ export interface OpenReply {
  * The schedule for idempotent calls: three attempts in all, with full jitter, which is a random part of 100 ms, then of
  * 200 ms.
  */
-export const defaultRetrySchedule: Schedule.Schedule<unknown, CallError> = Schedule.exponential("100 millis").pipe(
-  Schedule.setInputType<CallError>(),
-  Schedule.modifyDelay(({ duration }) => Effect.map(Random.next, (part) => Duration.times(duration, part))),
-  Schedule.upTo({ times: 2 })
-)
+export const defaultRetrySchedule: Schedule.Schedule<unknown, CallError> = retrySchedule
 
 const readLayerOptions = reader(
   "Basilica",
@@ -215,8 +211,6 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
     maxBodyBytes: options.maxBodyBytes
   })
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "60 seconds")
-  const timeoutMillis = (call: Request): number =>
-    Duration.toMillis(call.timeout === undefined ? timeout : Duration.fromInputUnsafe(call.timeout))
   const budget = RetryBudget.make()
   const schedule = (options.retry ?? defaultRetrySchedule).pipe(
     Schedule.modifyDelay(({ duration, input }) =>
@@ -391,7 +385,7 @@ const make = Effect.fnUntraced(function*(options: TransportOptions) {
         )
       })
       return Effect.flatMap(
-        Deadline.left(timeoutMillis(call)),
+        Deadline.left(Duration.toMillis(call.timeout ?? timeout)),
         ({ millis, totalMillis }) => {
           const late = outOfTime(totalMillis)
           return onLate === undefined

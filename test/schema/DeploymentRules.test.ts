@@ -79,6 +79,7 @@ const refused: ReadonlyArray<readonly [Record<string, unknown>, string, RegExp]>
   [{ environment: { A: "a\0b" } }, "environment.A", /NUL/],
   [{ command: ["a\0b"] }, "command[0]", /NUL/],
   [{ command: "bash" }, "command", /allowed/],
+  [{ executorId: undefined, gpu: { type: "" } }, "gpu.type", /is empty; allowed: a part of the GPU's name/],
   [{ resources: { cpuCores: -1 } }, "resources.cpuCores", /cores/],
   [{ resources: { cpuCores: Number.NaN } }, "resources.cpuCores", /allowed/],
   [{ resources: { memoryMb: 0.5 } }, "resources.memoryMb", /whole number/],

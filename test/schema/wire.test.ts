@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { snakeKeys } from "../../src/schema/internal/snakeKeys.ts"
 import { parseErrorBody, reasonLimit } from "../../src/schema/wire/ErrorBody.ts"
-import { AvailableExecutorRead, ExecutorsReply, toExecutor } from "../../src/schema/wire/Executors.ts"
+import { AvailableExecutorRead, toExecutor } from "../../src/schema/wire/Executors.ts"
 import { decodeListing } from "../../src/schema/wire/Listing.ts"
-import { fromRentalItem, RentalItemRead, RentalReply, StartRentalReply } from "../../src/schema/wire/Rentals.ts"
+import { fromRentalItem, RentalItemRead, RentalReply } from "../../src/schema/wire/Rentals.ts"
+import { ExecutorsReply, StartRentalReply } from "../../src/schema/wire/Served.ts"
 
 /** The reply of `GET /executors` as the service writes it. */
 const executors = {

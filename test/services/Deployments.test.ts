@@ -1123,10 +1123,11 @@ describe("Deployments.watch", () => {
       assert.deepStrictEqual(seen.map(({ _tag }) => _tag), ["Running", "Stopped"])
     }))
 
-  it.live("takes no 404 for a stop while the deployment is listed, nor where the list cannot be read", () =>
+  it.live("takes no 404 for a stop while the deployment is listed, nor where the list is not whole or cannot be read", () =>
     Effect.gen(function*() {
       const unread = { rentals: [{ rental_id: rentalId, state: 7 }], total_count: 1 }
-      const lists = [{ rentals: [rentalItem("Active")], total_count: 1 }, unread, 503 as const, 404 as const]
+      const part = { rentals: [], total_count: 1 }
+      const lists = [{ rentals: [rentalItem("Active")], total_count: 1 }, unread, part, 503 as const, 404 as const]
       for (const list of lists) {
         const states = ["active", "gone", "terminated"]
         const server = yield* scriptedServer((response, { url }) => {

@@ -328,7 +328,7 @@ describe("Transport", () => {
       options: TransportOptions = {}
     ) =>
       Executors.layer.pipe(
-        Layer.provide(Transport.layer({ baseUrl: "https://x.test", ...options })),
+        Layer.provideMerge(Transport.layer({ baseUrl: "https://x.test", ...options })),
         Layer.provide([Auth.layerToken("t"), scripted(answers, sent)])
       )
     const unavailable = (headers: Record<string, string> = {}) => () => new Response("", { status: 503, headers })
@@ -362,6 +362,28 @@ describe("Transport", () => {
         assert.strictEqual(sent.count, 2)
         yield* TestClock.adjust("1 second")
         assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
+      }))
+
+    it.effect("reads a wait in seconds, or as a date in one of the forms of HTTP, and nothing else", () =>
+      Effect.gen(function*() {
+        const said = [
+          ["7", 7000],
+          ["Thu, 01 Jan 1970 00:00:07 GMT", 7000],
+          ["Thursday, 01-Jan-70 00:00:07 GMT", 7000],
+          ["Wed, 31 Dec 1969 23:59:53 GMT", 0],
+          ["1970-01-01T00:00:07Z", undefined],
+          ["soon, or 7", undefined],
+          ["7.5", undefined],
+          ["-7", undefined]
+        ] as const
+        for (const [header, millis] of said) {
+          const busy = () => new Response("", { status: 429, headers: { "retry-after": header } })
+          const post = Transport.use((transport) =>
+            transport.request({ operation: "post", method: "POST", path: ["x"], decode: Result.succeed })
+          )
+          const error = yield* Effect.flip(post.pipe(Effect.provide(services([busy], { count: 0 }))))
+          assert.deepInclude(error, { _tag: "RateLimited", retryAfterMillis: millis }, header)
+        }
       }))
 
     it.effect("says what it was to try again after, where that took too long", () =>

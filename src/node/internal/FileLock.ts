@@ -12,6 +12,7 @@ import { type FileHandle, link, lstat, open, readFile, readlink, rename, unlink 
 import { hostname } from "node:os"
 import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
+import { jsonOf } from "../../schema/jsonOf.ts"
 
 /** The times of a lock, in milliseconds. */
 export interface LockTimes {
@@ -285,13 +286,9 @@ const lifeOf = async (holder: Holder | undefined): Promise<Life> => {
 }
 
 const read = (text: string): Holder | undefined => {
-  try {
-    const { birth, id, machine, pid } = JSON.parse(text) as Partial<Record<keyof Holder, unknown>>
-    const isHolder = typeof id === "string" && typeof machine === "string" && typeof pid === "number" && pid > 0
-    return isHolder ? { id, machine, pid, birth: typeof birth === "string" ? birth : undefined } : undefined
-  } catch {
-    return undefined
-  }
+  const { birth, id, machine, pid } = Object(jsonOf(text)) as Partial<Record<keyof Holder, unknown>>
+  const isHolder = typeof id === "string" && typeof machine === "string" && typeof pid === "number" && pid > 0
+  return isHolder ? { id, machine, pid, birth: typeof birth === "string" ? birth : undefined } : undefined
 }
 
 const isThere = (pid: number): boolean => {

@@ -1,8 +1,8 @@
 /**
  * Reading and writing the token file: whole or not at all, and for its owner alone.
  */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
@@ -11,6 +11,7 @@ import * as NodeFiles from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import process from "node:process"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
+import { jsonOf } from "../../schema/jsonOf.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { codeOf, holderOf, type LockTimes, withLock } from "./FileLock.ts"
 import { replaceFile } from "./replaceFile.ts"
@@ -43,7 +44,14 @@ const decode = Schema.decodeUnknownOption(
 const leftover = /^(?:[0-9a-f]{16}\.tmp|lock\.(?:takeover\.)?[0-9a-f-]{36})$/
 
 /** A file that must not be used, and why. */
-class Unusable extends Data.Error<{ readonly reason: string; readonly remedy: string }> {}
+class Unusable extends Error {
+  readonly remedy: string
+
+  constructor(reason: string, remedy = "Remove it and sign in again.") {
+    super(reason)
+    this.remedy = remedy
+  }
+}
 
 export const makeTokenFile = (
   path: string,
@@ -62,7 +70,7 @@ export const makeTokenFile = (
           operation: "TokenFile",
           kind: "missing",
           reason: error instanceof Unusable
-            ? `${location} ${error.reason}`
+            ? `${location} ${error.message}`
             : `${location} could not be ${doing} (${codeOf(error)})`,
           remedy: error instanceof Unusable ? error.remedy : "Look at its permissions, and at the space on its disk."
         })
@@ -157,19 +165,10 @@ const read = async (files: Files, path: string): Promise<Found | undefined> => {
   }
   try {
     const status = await handle.stat()
-    if (!status.isFile()) {
-      throw new Unusable({ reason: "is no file, and was not read", remedy: "Remove it and sign in again." })
-    }
+    if (!status.isFile()) throw new Unusable("is no file, and was not read")
     const user = process.getuid?.()
-    if (user !== undefined && status.uid !== user) {
-      throw new Unusable({
-        reason: "belongs to another user, and was not read",
-        remedy: "Remove it and sign in again."
-      })
-    }
-    if (status.size > maxBytes) {
-      throw new Unusable({ reason: "is far too large", remedy: "Remove it and sign in again." })
-    }
+    if (user !== undefined && status.uid !== user) throw new Unusable("belongs to another user, and was not read")
+    if (status.size > maxBytes) throw new Unusable("is far too large")
     const open = user !== undefined && (status.mode & 0o077) !== 0
     const closed = open && await handle.chmod(0o600).then(() => true, () => false)
     return {
@@ -184,10 +183,7 @@ const read = async (files: Files, path: string): Promise<Found | undefined> => {
 }
 
 const isLink = () =>
-  new Unusable({
-    reason: "is a symbolic link, and was not followed",
-    remedy: "Put the file itself there, or sign in again."
-  })
+  new Unusable("is a symbolic link, and was not followed", "Put the file itself there, or sign in again.")
 
 /** Makes the directory and those above it, for their owner alone under every umask. */
 const makeDirectory = async (files: Files, directory: string, owns: boolean): Promise<void> => {
@@ -220,11 +216,7 @@ const parse = (text: string) => {
 }
 
 /** The object that a text is, or `undefined`. */
-const object = (text: string | undefined): object | undefined => {
-  try {
-    const value: unknown = text === undefined ? undefined : JSON.parse(text)
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+const object = (text = ""): object | undefined => {
+  const value = jsonOf(text)
+  return Predicate.isObject(value) ? value : undefined
 }

@@ -1,20 +1,13 @@
 import * as Schema from "effect/Schema"
 import type { ApiKey } from "../ApiKey.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { maybe } from "./fields.ts"
+import { maybe, must } from "./fields.ts"
 
 /** The rule for the name of a key. */
-export const ApiKeyName = Schema.String.check(Schema.makeFilter((name) =>
-  /^[A-Za-z0-9_-]{1,100}$/.test(name)
-    ? undefined
-    : "is not a name for a key; allowed: 1 to 100 of A-Z, a-z, 0-9, _ and -"
+export const ApiKeyName = Schema.String.check(must(
+  (name) => /^[A-Za-z0-9_-]{1,100}$/.test(name),
+  "is not a name for a key; allowed: 1 to 100 of A-Z, a-z, 0-9, _ and -"
 ))
-
-/** The body of `POST /api-keys`. Without scopes the key has those of the one who makes it. */
-export const CreateApiKeyRequest = Schema.Struct({
-  name: Schema.String,
-  scopes: maybe(Schema.Array(Schema.String))
-})
 
 /** The reply of `POST /api-keys`: the only time that the secret is shown. */
 export const CreateApiKeyReply = snakeKeys(Schema.Struct({

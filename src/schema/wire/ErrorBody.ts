@@ -1,16 +1,6 @@
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
+import { jsonOf } from "../jsonOf.ts"
 import { oneLine } from "../oneLine.ts"
-
-/** The body of most failures: the service's own error type. Other failures have text, HTML or nothing. */
-export const ErrorEnvelope = Schema.Struct({
-  error: Schema.Struct({
-    code: Schema.String,
-    message: Schema.String,
-    timestamp: Schema.String,
-    retryable: Schema.Boolean
-  })
-})
 
 /** How much of the service's words is kept, in characters. */
 export const reasonLimit = 2048
@@ -28,7 +18,7 @@ export interface ErrorWords {
  */
 export const parseErrorBody = (body: string, hide: (words: string) => string = (words) => words): ErrorWords => {
   const cut = (words: string) => oneLine(hide(words), reasonLimit)
-  const parsed = parseJson(body)
+  const parsed = jsonOf(body)
   if (Predicate.isObject(parsed)) {
     const { error, message } = parsed as { readonly error?: unknown; readonly message?: unknown }
     if (Predicate.isObject(error)) {
@@ -42,15 +32,6 @@ export const parseErrorBody = (body: string, hide: (words: string) => string = (
     }
   }
   return { code: undefined, reason: cut(/^\s*<(?:!doctype|html)/i.test(body) ? wordsOf(body) : body) }
-}
-
-const parseJson = (body: string): unknown => {
-  if (!/^\s*\{/.test(body)) return undefined
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
 }
 
 const text = (value: unknown): string | undefined => Predicate.isString(value) && value !== "" ? value : undefined

@@ -3,7 +3,7 @@ import { type CpuSpec, type Executor, type GpuSpec, parseLocation } from "../Exe
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
 import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { count, countFromString, maybe } from "./fields.ts"
+import { count, gpuName, maybe, must } from "./fields.ts"
 
 /** A GPU as the service describes it. */
 export const GpuSpecWire = snakeKeys(Schema.Struct({
@@ -48,40 +48,20 @@ export const AvailableExecutorWire = snakeKeys(Schema.Struct({
 /** The same item as it is read: checked as it travels, and renamed by {@link toExecutor}, which takes a sixth of the time. */
 export const AvailableExecutorRead = Schema.toEncoded(AvailableExecutorWire)
 
-/** The reply of `GET /executors`. */
-export const ExecutorsReply = snakeKeys(Schema.Struct({
-  availableExecutors: Schema.Array(AvailableExecutorWire),
-  totalCount: Schema.Finite
-}))
-
-/** The query of `GET /executors`, as it is written in the URL. */
-export const ExecutorsQuery = Schema.Struct({
-  available: Schema.optionalKey(Schema.Literals(["true", "false"])),
-  min_gpu_memory: Schema.optionalKey(countFromString),
-  gpu_type: Schema.optionalKey(Schema.String),
-  min_gpu_count: Schema.optionalKey(countFromString),
-  location_city: Schema.optionalKey(Schema.String),
-  location_region: Schema.optionalKey(Schema.String),
-  location_country: Schema.optionalKey(Schema.String)
-})
+const placeName = Schema.String.check(must(
+  (text) => !text.includes("'"),
+  "holds a single quote, which the service cannot take; allowed: any other text"
+))
 
 /** The rules for filters: what the service answers with a bare 400 or breaks at is refused before. */
 export const ExecutorFilterRules = Schema.Struct({
-  gpuType: Schema.optional(Schema.NonEmptyString),
+  gpuType: Schema.optional(gpuName),
   minGpuCount: Schema.optional(count),
   minGpuMemoryGb: Schema.optional(count),
-  city: Schema.optional(quoteless()),
-  region: Schema.optional(quoteless()),
-  country: Schema.optional(quoteless())
+  city: Schema.optional(placeName),
+  region: Schema.optional(placeName),
+  country: Schema.optional(placeName)
 })
-
-function quoteless(): Schema.String {
-  return Schema.String.check(
-    Schema.makeFilter((text) =>
-      text.includes("'") ? "holds a single quote, which the service cannot take; allowed: any other text" : undefined
-    )
-  )
-}
 
 /** The query for filters that keep the rules. */
 export const executorsQuery = (filters: ExecutorFilters): Record<string, string | number | undefined> => ({

@@ -48,3 +48,7 @@ export const decodeListing = <S extends Schema.ConstraintDecoder<unknown, never>
 /** Whether a list has all that the service says there is: what is not in one that has not may be there all the same. */
 export const isWhole = ({ invalid, items, totalCount }: Listing<unknown>): boolean =>
   totalCount <= items.length + invalid.length
+
+/** Whether what is not among the items of a list may be in it all the same, where it is not whole or cannot be understood. */
+export const mayHide = (listing: Listing<unknown>, id: string): boolean =>
+  !isWhole(listing) || listing.invalid.some((item) => item.id === undefined || item.id === id)

@@ -1,5 +1,5 @@
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Deployment } from "../Deployment.ts"
 import type { DeploymentRequest } from "../DeploymentRules.ts"
@@ -11,6 +11,7 @@ import type { ListFilters } from "../ListFilters.ts"
 import * as SshAccess from "../SshAccess.ts"
 import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire, toCpuSpec, toGpuSpec } from "./Executors.ts"
 import { count, duration, maybe } from "./fields.ts"
+import type { RentalState } from "./Served.ts"
 
 /** The least that is known of the machine in `executor_selection`. */
 const ExecutorSelection = Schema.Union([
@@ -31,7 +32,8 @@ const PortRequest = snakeKeys(Schema.Struct({
   protocol: Schema.optionalKey(Schema.String)
 }))
 
-const PortWire = snakeKeys(Schema.Struct({
+/** A port as it was mapped. */
+export const PortWire = snakeKeys(Schema.Struct({
   containerPort: Schema.Finite,
   hostPort: Schema.Finite,
   protocol: Schema.optionalKey(Schema.String)
@@ -60,21 +62,8 @@ export const StartRentalRequest = snakeKeys(Schema.Struct({
   noSsh: Schema.optionalKey(Schema.Boolean)
 }))
 
-/** The reply of `POST /rentals`, as the service writes it. */
-export const StartRentalReply = snakeKeys(Schema.Struct({
-  rentalId: Id,
-  sshCredentials: maybe(Schema.String),
-  containerInfo: maybe(snakeKeys(Schema.Struct({
-    containerId: maybe(Schema.String),
-    containerName: maybe(Schema.String),
-    mappedPorts: maybe(Schema.Array(PortWire)),
-    status: maybe(Schema.String),
-    labels: maybe(Schema.Record(Schema.String, Schema.String))
-  })))
-}))
-
 /**
- * The same reply as it is read. Only the id is needed: nothing else may turn a paid success into a failure, so what does
+ * The reply of `POST /rentals`, as it is read. Only the id is needed: nothing else may turn a paid success into a failure, so what does
  * not fit is left out, part by part.
  */
 export const StartRentalReplyRead = Schema.Struct({
@@ -120,15 +109,6 @@ export const RentalItemWire = snakeKeys(Schema.Struct({
 
 /** The same item as it is read. */
 export const RentalItemRead = Schema.toEncoded(RentalItemWire)
-
-/** The reply of `GET /rentals`. */
-export const RentalsReply = snakeKeys(Schema.Struct({
-  rentals: Schema.Array(RentalItemWire),
-  totalCount: Schema.Finite
-}))
-
-/** The states that `GET /rentals?status=` takes, letter for letter. */
-export const RentalState = Schema.Literals(["Provisioning", "Active", "Stopping", "Stopped", "Failed"])
 
 const stateOf: { readonly [Status in NonNullable<ListFilters["status"]>]: typeof RentalState.Type } = {
   Pending: "Provisioning",
@@ -192,10 +172,9 @@ export const fromRequest = (request: PlacedRequest): typeof StartRentalRequest.T
   noSsh: request.noSsh
 })
 
-const ssh = (credentials: string | null | undefined) =>
-  credentials == null || credentials === "" ? undefined : SshAccess.parse(credentials)
+const ssh = (credentials: string | null | undefined) => credentials == null ? undefined : SshAccess.parse(credentials)
 
-const decodePorts = Schema.decodeUnknownOption(Schema.Array(PortWire))
+const decodePorts = Schema.decodeUnknownResult(Schema.Array(PortWire))
 const text = (value: unknown): string | undefined => Predicate.isString(value) ? value : undefined
 
 /** What people hold after a deploy. The call returns when the container runs. */
@@ -203,7 +182,7 @@ export const fromStartReply = (wire: typeof StartRentalReplyRead.Type, request: 
   const container: { readonly [key: string]: unknown } = Predicate.isObject(wire.container_info)
     ? wire.container_info
     : {}
-  const ports = Option.getOrElse(decodePorts(container["mapped_ports"]), () => [])
+  const ports = Result.getOrElse(decodePorts(container["mapped_ports"]), () => [])
   const credentials = text(wire.ssh_credentials)
   return {
     id: wire.rental_id,

@@ -1,30 +1,30 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /** A field that the service leaves out or sends as null where it knows nothing. */
 export const maybe = <S extends Schema.Constraint>(schema: S): Schema.optionalKey<Schema.NullOr<S>> =>
   Schema.optionalKey(Schema.NullOr(schema))
 
+/** A check that says what is wrong and what is allowed, and never repeats the value. */
+export const must = <A>(holds: (value: A) => boolean, problem: string) =>
+  Schema.makeFilter((value: A) => holds(value) ? undefined : problem)
+
 const uint32 = 4_294_967_295
 
 /** A whole number as the service reads it, 32 bits without a sign, from `least` on. */
 export const countFrom = (least: number) =>
-  Schema.Finite.check(
-    Schema.makeFilter((value) =>
-      Number.isInteger(value) && value >= least && value <= uint32
-        ? undefined
-        : `is not a number that the service takes; allowed: a whole number from ${least} to ${uint32}`
-    )
-  )
+  Schema.Finite.check(must(
+    (value) => Number.isInteger(value) && value >= least && value <= uint32,
+    `is not a number that the service takes; allowed: a whole number from ${least} to ${uint32}`
+  ))
 
 /** {@link countFrom} 0. */
 export const count = countFrom(0)
 
-/** A whole number as it is written in a query. */
-export const countFromString = Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(
-  Schema.decodeTo(count, SchemaTransformation.numberFromString)
+/** A part of a GPU's name. */
+export const gpuName = Schema.String.check(
+  must((name) => name !== "", "is empty; allowed: a part of the GPU's name, such as h100")
 )
 
 /** A length of time in any of Effect's forms, of at least so many milliseconds. */

@@ -22,7 +22,7 @@ export class ByteBuffer {
 
   /** Whether more came than the limit allows. */
   get full(): boolean {
-    return !(this.#size <= this.#limit)
+    return this.#size > this.#limit
   }
 
   /** Whether they were taken: not if there are more than the limit allows. */

@@ -27,7 +27,7 @@ export const within = (
 (effect) =>
   Effect.withFiber((fiber) => {
     const outer = fiber.getRef(Deadline)
-    const totalMillis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+    const totalMillis = Duration.toMillis(duration)
     const endsAt = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() + totalMillis
     return outer !== undefined && outer.endsAt <= endsAt
       ? effect

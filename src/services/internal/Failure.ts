@@ -2,12 +2,9 @@
  * The one place where a status, a body or a broken connection becomes a typed error.
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Headers from "effect/http/Headers"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Predicate from "effect/Predicate"
-import * as Result from "effect/Result"
 import { ApiError } from "../../errors/ApiError.ts"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import { AuthorizationError } from "../../errors/AuthorizationError.ts"
@@ -61,16 +58,16 @@ export const readRequestId = (
 /** Nobody means to be asked again after more than a day. */
 const longestWait = 24 * 60 * 60_000
 
-const retryAfter = (header: string | undefined, now: number): number | undefined => {
-  const parsed = header === undefined ? undefined : Headers.parseRetryAfter(header)
-  return parsed === undefined || Result.isFailure(parsed)
-    ? undefined
-    : Math.min(longestWait, Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)))
+/** Whole seconds, or a date as HTTP has it: `Date.parse` alone finds one in nearly everything. */
+const retryAfter = (header = "", now: number): number | undefined => {
+  if (/^\d+$/.test(header)) return Math.min(longestWait, Number(header) * 1000)
+  const wait = header.endsWith(" GMT") ? Date.parse(header) - now : NaN
+  return Number.isNaN(wait) ? undefined : Math.min(longestWait, Math.max(0, wait))
 }
 
 /** How long the service asks to be left alone, in milliseconds; more than a minute nobody waits. */
-export const askedToWait = (error: { readonly retryAfterMillis?: number | undefined } | object): number =>
-  "retryAfterMillis" in error ? Math.min(error.retryAfterMillis ?? 0, 60_000) : 0
+export const askedToWait = (error: object & { readonly retryAfterMillis?: number | undefined }): number =>
+  Math.min(error.retryAfterMillis ?? 0, 60_000)
 
 /** What any authenticated call may answer. */
 export type RefusalError = AuthenticationError | AuthorizationError | RateLimited | ApiError

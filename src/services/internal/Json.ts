@@ -3,6 +3,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { jsonOf } from "../../schema/jsonOf.ts"
 import { oneLine } from "../../schema/oneLine.ts"
 
 /** How deep the JSON of a reply may nest. The service's own is 6 deep. */
@@ -19,10 +20,9 @@ const isDeeper = (value: unknown, limit: number): boolean => {
 
 export const parseJson = (text: string): Result.Result<unknown, string> => {
   if (text === "") return Result.succeed(undefined)
-  const json = Result.try({ try: () => JSON.parse(text) as unknown, catch: () => "the body is not JSON" })
-  return Result.isSuccess(json) && isDeeper(json.success, maxDepth)
-    ? Result.fail(`the body is nested deeper than ${maxDepth}`)
-    : json
+  const json = jsonOf(text)
+  if (json === undefined) return Result.fail("the body is not JSON")
+  return isDeeper(json, maxDepth) ? Result.fail(`the body is nested deeper than ${maxDepth}`) : Result.succeed(json)
 }
 
 /** Makes a `decode` of a schema; what does not fit is named by its place, never by its value. */

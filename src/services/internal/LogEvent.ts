@@ -1,3 +1,4 @@
+import { jsonOf } from "../../schema/jsonOf.ts"
 import type { LogEntry } from "../../schema/LogEntry.ts"
 
 /**
@@ -109,7 +110,7 @@ export class LogEvent {
   }
 
   #parse(): void {
-    const event = parse(this.#text.slice(this.#start, this.#end))
+    const event = jsonOf(this.#text.slice(this.#start, this.#end))
     this.#timestamp = ""
     this.#message = ""
     if (typeof event !== "object" || event === null || Array.isArray(event)) {
@@ -165,7 +166,7 @@ const stands = (text: string, part: string, at: number): boolean => text.slice(a
 
 /** The line in the data of an event, if it is one: parsed at once, for a line that is wanted. */
 export const parseLine = (data: string): LogEntry | undefined => {
-  const event = parse(data)
+  const event = jsonOf(data)
   return typeof event === "object" && event !== null && isLine(event) ? event : undefined
 }
 
@@ -173,11 +174,3 @@ export const parseLine = (data: string): LogEntry | undefined => {
 const isLine = (event: { readonly [field in keyof LogEntry]?: unknown }): event is LogEntry =>
   typeof event.message === "string" && typeof event.stream === "string" && typeof event.timestamp === "string" &&
   event.stream !== "error" && event.stream.length <= maxName && event.timestamp.length <= maxName
-
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}

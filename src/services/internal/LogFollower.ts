@@ -503,7 +503,7 @@ class LogFollower {
         Stream.runDrain
       )
     })).pipe(
-      Effect.timeout("30 seconds"),
+      Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.void }),
       Effect.ignore,
       Effect.map(() => found)
     )

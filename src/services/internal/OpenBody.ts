@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -58,9 +58,8 @@ export const openReply = (
     read = true
     return response.stream
   })
-  const body = Stream.catchIf(
+  const body = Stream.catch(
     bytes,
-    HttpClientError.isHttpClientError,
     (error) => error.reason._tag === "EmptyBodyError" ? Stream.empty : Stream.fail(failed(error))
   )
   return Effect.as(Effect.addFinalizer(() => read ? Effect.void : discard(response)), { ...head, body })

@@ -5,15 +5,16 @@
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import type { Auth } from "../Auth.ts"
 import type { Tokens, TokenStore } from "../TokenStore.ts"
 import { readTimes } from "./Jwt.ts"
+import { retrySchedule } from "./retrySchedule.ts"
 import { isApiKey, sameToken } from "./Token.ts"
 import type { EndpointFailure, Grant, TokenEndpoint } from "./TokenEndpoint.ts"
 
@@ -30,9 +31,6 @@ interface Held {
   readonly refreshAt: number
   readonly expiresAt: number
 }
-
-/** A request that did not reach the service is sent again twice, after a random part of 100 ms, then of 200 ms. */
-const notSentSchedule = Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 2 }))
 
 /** How long to wait before a refresh token is given away once more whose reply was lost: a proxy may be back by then. */
 const resendAfterMillis = 2000
@@ -59,7 +57,7 @@ export const make = Effect.fnUntraced(function*(
   /** How far the clock of the sign-in service is ahead of this machine's, where that matters. */
   let skewMillis = 0
 
-  const accepted = ({ tokens }: Held) => refused === undefined || !sameToken(tokens.accessToken, refused)
+  const accepted = ({ tokens }: Held) => !sameToken(tokens.accessToken, refused)
 
   /** Tokens of the store with their times, as far as these can be known. */
   const measure = Effect.fnUntraced(function*(tokens: Tokens) {
@@ -120,7 +118,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.gen(function*() {
       const startedAt = yield* monotonicMillis
       const result = yield* endpoint.refresh(refreshToken).pipe(
-        Effect.retry({ schedule: notSentSchedule, while: ({ kind }) => kind === "not sent" }),
+        Effect.retry({ schedule: retrySchedule, while: ({ kind }) => kind === "not sent" }),
         Effect.result
       )
       if (Result.isSuccess(result)) return yield* keep(refreshToken, result.success, startedAt)
@@ -128,7 +126,7 @@ export const make = Effect.fnUntraced(function*(
       if (failure.kind === "not sent") return yield* Effect.fail(unreachable(endpoint, failure))
       // A program that does not know the lock may have rotated the token meanwhile: then its tokens are the good ones.
       const latest = yield* Effect.orElseSucceed(store.read, () => tokens)
-      if (latest === undefined || !sameToken(latest.refreshToken, refreshToken)) {
+      if (!sameToken(latest?.refreshToken, refreshToken)) {
         const found = yield* choose(latest)
         if (found !== undefined) return found
         if (again && latest?.refreshToken !== undefined) return yield* exchange(latest, latest.refreshToken, false)
@@ -183,7 +181,7 @@ export const make = Effect.fnUntraced(function*(
     invalidate: (token) =>
       Effect.sync(() => {
         // A late refusal of a token that was replaced long ago says nothing of the one that is used now.
-        if (held !== undefined && sameToken(held.tokens.accessToken, token)) refused = token
+        if (sameToken(held?.tokens.accessToken, token)) refused = token
       })
   }
 })
@@ -194,9 +192,7 @@ const isRenewable = ({ accessToken, refreshToken }: Tokens): boolean =>
   refreshToken !== undefined && !isApiKey(accessToken)
 
 const sameTokens = (one: Tokens | undefined, other: Tokens | undefined): boolean =>
-  one === undefined || other === undefined
-    ? one === other
-    : sameToken(one.accessToken, other.accessToken) && sameToken(one.refreshToken, other.refreshToken)
+  sameToken(one?.accessToken, other?.accessToken) && sameToken(one?.refreshToken, other?.refreshToken)
 
 /** How long a token lives in all, and how much of that is left, in milliseconds. */
 interface Life {
@@ -244,18 +240,10 @@ const remembering = (store: TokenStore["Service"]): Pick<TokenStore["Service"], 
       Effect.catch((error) => unkept === undefined ? Effect.fail(error) : Effect.succeed(unkept.tokens))
     ),
     write: (tokens) =>
-      store.write(tokens).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            unkept = undefined
-          })
-        ),
-        Effect.tapError(() =>
-          Effect.sync(() => {
-            unkept = { over: seen, tokens }
-          })
-        )
-      ),
+      Effect.onExit(store.write(tokens), (exit) =>
+        Effect.sync(() => {
+          unkept = Exit.isSuccess(exit) ? undefined : { over: seen, tokens }
+        })),
     locked: (effect) => store.locked(effect)
   }
 }

@@ -9,7 +9,7 @@ import type { Deployment } from "../../schema/Deployment.ts"
 import type { DeploymentStatus } from "../../schema/DeploymentStatus.ts"
 import type { ListFilters } from "../../schema/ListFilters.ts"
 import type { Listing } from "../../schema/Listing.ts"
-import { decodeListing } from "../../schema/wire/Listing.ts"
+import { decodeListing, mayHide } from "../../schema/wire/Listing.ts"
 import {
   fromRentalItem,
   fromRentalReply,
@@ -29,11 +29,10 @@ export const notFound =
   (id: string): OnRefusal<never, NotFound | ApiError> =>
   ({ code, operation, reason, requestId, retryAfterMillis, status }) => {
     if (status !== 404) return undefined
-    if (reason === "" || code !== undefined) {
-      return Result.fail(new NotFound({ operation, resource: "deployment", id, requestId }))
-    }
     return Result.fail(
-      new ApiError({ operation, status, reason, retryable: true, outcome: "none", retryAfterMillis, requestId })
+      isPage({ code, reason })
+        ? new ApiError({ operation, status, reason, retryable: true, outcome: "none", retryAfterMillis, requestId })
+        : new NotFound({ operation, resource: "deployment", id, requestId })
     )
   }
 
@@ -118,12 +117,10 @@ export const provenStatus = (
   listRentals(transport, operation, {}).pipe(
     // The list is always there: a page that says 404 is a proxy's.
     Effect.mapError((error) => isPage404(error) ? new ApiError({ ...error, retryable: true }) : error),
-    Effect.flatMap(({ invalid, items }) => {
-      const listed = items.find((deployment) => deployment.id === id)
-      if (listed !== undefined || !invalid.some((item) => item.id === undefined || item.id === id)) {
-        return Effect.succeed(listed?.status)
-      }
-      const reason = "it is not found, and may be what cannot be read in the list"
+    Effect.flatMap((listing) => {
+      const listed = listing.items.find((deployment) => deployment.id === id)
+      if (listed !== undefined || !mayHide(listing, id)) return Effect.succeed(listed?.status)
+      const reason = "it is not found, and may be what the list does not show"
       return Effect.fail(new ApiError({ operation, status: 404, reason, retryable: true, outcome: "none" }))
     })
   )
@@ -145,4 +142,8 @@ export const statusAfter404 = (
   )
 
 const isPage404 = (error: CallError): error is ApiError =>
-  error._tag === "ApiError" && error.status === 404 && error.reason !== "" && error.code === undefined
+  error._tag === "ApiError" && error.status === 404 && isPage(error)
+
+/** Whether a refusal is the page of a proxy: the service says nothing, or has a code for it. */
+const isPage = ({ code, reason }: { readonly code?: string | undefined; readonly reason: string }): boolean =>
+  reason !== "" && code === undefined

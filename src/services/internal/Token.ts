@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { ConfigurationError } from "../../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../../errors/ConfigurationError.ts"
+import { invalid } from "../Input.ts"
 import { readSubject } from "./Jwt.ts"
 
 /** Whether a text can travel in a header as it is: printable ASCII without white space. */
@@ -39,10 +40,5 @@ export const readToken = (
     : value === ""
     ? "is empty"
     : "holds white space or a character that a header cannot carry"
-  return Effect.fail(
-    new ConfigurationError({
-      operation: "Basilica",
-      problems: [{ field, problem: `${problem}; allowed: printable ASCII, as the service gave it out` }]
-    })
-  )
+  return invalid("Basilica", field, `${problem}; allowed: printable ASCII, as the service gave it out`)
 }

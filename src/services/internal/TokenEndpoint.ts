@@ -3,7 +3,6 @@
  * carried out, because a refresh token is good for one use.
  */
 import * as Clock from "effect/Clock"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -11,9 +10,11 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { must } from "../../schema/wire/fields.ts"
 import type { CallProgress } from "../CallProgress.ts"
 import type { SignInSettings } from "../SignIn.ts"
 import { fromTransport } from "./Failure.ts"
+import { decodeWith, parseJson } from "./Json.ts"
 import { readText, sendWith } from "./Send.ts"
 import { isPrintable, secret } from "./Token.ts"
 
@@ -54,12 +55,12 @@ export interface DeviceCode {
  * - `"refused"`: the service said no.
  * - `"unknown"`: it may have been carried out; the reply was lost or cannot be understood.
  */
-export class EndpointFailure extends Data.TaggedError("EndpointFailure")<{
+export interface EndpointFailure {
   readonly kind: "not sent" | "refused" | "unknown"
   readonly reason: string
   /** The OAuth code, such as `invalid_grant`. */
-  readonly code?: string | undefined
-}> {}
+  readonly code: string | undefined
+}
 
 /** The sign-in service. */
 export interface TokenEndpoint {
@@ -75,27 +76,27 @@ export interface TokenEndpoint {
   revoke(refreshToken: Redacted.Redacted): Effect.Effect<void, EndpointFailure>
 }
 
-const Secret = Schema.String.check(Schema.makeFilter((text: string) => isPrintable(text) || "is not printable"))
-const Shown = Schema.String.check(
-  Schema.makeFilter((text: string) => /^[\x20-\x7e]{1,2048}$/.test(text) || "is not printable")
-)
+const Secret = Schema.String.check(must(isPrintable, "is not printable"))
+const Shown = Schema.String.check(must((text) => /^[\x20-\x7e]{1,2048}$/.test(text), "is not printable"))
 
-const GrantReply = Schema.Struct({
+const readGrant = decodeWith(Schema.Struct({
   access_token: Secret,
   refresh_token: Schema.optionalKey(Schema.NullOr(Secret)),
   expires_in: Schema.optionalKey(Schema.Unknown)
-})
+}))
 
-const DeviceCodeReply = Schema.Struct({
+const readDeviceCode = decodeWith(Schema.Struct({
   device_code: Secret,
   user_code: Shown,
   verification_uri: Shown,
   verification_uri_complete: Schema.optionalKey(Schema.NullOr(Shown)),
   expires_in: Schema.optionalKey(Schema.Unknown),
   interval: Schema.optionalKey(Schema.Unknown)
-})
+}))
 
-const RefusedReply = Schema.Struct({ error: Schema.String.check(Schema.isPattern(/^[a-z_]{1,64}$/)) })
+const readRefused = decodeWith(
+  Schema.Struct({ error: Schema.String.check(Schema.isPattern(/^[a-z_]{1,64}$/)) })
+)
 
 export const make = (http: HttpClient.HttpClient, { audience, clientId, issuer }: SignInSettings): TokenEndpoint => {
   const send = sendWith(http)
@@ -142,7 +143,7 @@ export const make = (http: HttpClient.HttpClient, { audience, clientId, issuer }
   const grant = (form: Readonly<Record<string, string>>) =>
     post("/oauth/token", form).pipe(
       Effect.flatMap(({ response, text }) =>
-        Effect.zipWith(read(GrantReply, text), skewOf(response), (reply, skewMillis): Grant => ({
+        Effect.zipWith(read(readGrant, text), skewOf(response), (reply, skewMillis): Grant => ({
           accessToken: secret(reply.access_token),
           refreshToken: typeof reply.refresh_token === "string" ? secret(reply.refresh_token) : undefined,
           lifetimeMillis: toMillis(reply.expires_in),
@@ -155,7 +156,7 @@ export const make = (http: HttpClient.HttpClient, { audience, clientId, issuer }
     issuer,
     refresh: (refreshToken) => grant({ grant_type: "refresh_token", refresh_token: Redacted.value(refreshToken) }),
     deviceCode: post("/oauth/device/code", { scope, audience }).pipe(
-      Effect.flatMap(({ text }) => read(DeviceCodeReply, text)),
+      Effect.flatMap(({ text }) => read(readDeviceCode, text)),
       Effect.map((reply) => ({
         deviceCode: secret(reply.device_code),
         userCode: reply.user_code,
@@ -174,16 +175,18 @@ export const make = (http: HttpClient.HttpClient, { audience, clientId, issuer }
   }
 }
 
-const failure = (kind: EndpointFailure["kind"], reason: string, code?: string): EndpointFailure =>
-  new EndpointFailure({ kind, reason, code })
+const failure = (kind: EndpointFailure["kind"], reason: string, code?: string): EndpointFailure => ({
+  kind,
+  reason,
+  code
+})
 
 /** Nothing of the reply is repeated but the code: its words may hold what was sent. */
 const refusal = (status: number, text: string): EndpointFailure => {
   if (status === 0 || (status >= 300 && status < 400)) {
     return failure("refused", "answered with a redirect, which is never followed")
   }
-  const reply = Schema.decodeResult(Schema.fromJsonString(RefusedReply))(text)
-  const code = Result.isSuccess(reply) ? reply.success.error : undefined
+  const code = Result.getOrUndefined(Result.flatMap(parseJson(text), readRefused))?.error
   const reason = `answered ${status}${code === undefined ? "" : ` ${code}`}`
   if (status === 429 || (status === 503 && code === "temporarily_unavailable")) return failure("not sent", reason, code)
   // Without an OAuth code it is a proxy before the service that turned it away, which is no word on the sign-in.
@@ -191,12 +194,12 @@ const refusal = (status: number, text: string): EndpointFailure => {
   return failure(status >= 500 || status === 408 ? "unknown" : "refused", reason, code)
 }
 
-const read = <S extends Schema.ConstraintDecoder<unknown, never>>(
-  schema: S,
+const read = <A>(
+  decode: (body: unknown) => Result.Result<A, string>,
   text: string
-): Effect.Effect<S["Type"], EndpointFailure> =>
+): Effect.Effect<A, EndpointFailure> =>
   Effect.mapError(
-    Effect.fromResult(Schema.decodeResult(Schema.fromJsonString(schema))(text)),
+    Effect.fromResult(Result.flatMap(parseJson(text), decode)),
     () => failure("unknown", "answered with something that is no sign-in reply")
   )
 

@@ -37,7 +37,7 @@ export const StreamName: Context.Reference<string | undefined> = Context.Referen
 /** A public stream: its span is made where a tracer listens, since it is held for as long as the stream is read. */
 export const stream =
   (name: string, attributes: { readonly [key: string]: unknown }) =>
-  <A, E>(self: Stream.Stream<A, E>): Stream.Stream<A, E> =>
+  <A, E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
     Stream.fromChannel(Channel.fromTransform((upstream, scope) =>
       Effect.withFiber((fiber) => {
         const channel = isTraced(fiber) ? Channel.withSpan(self.channel, name, { attributes }) : self.channel

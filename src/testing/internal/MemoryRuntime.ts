@@ -118,8 +118,7 @@ const makePlan = (program: Program, startedAt: number): Plan => {
   return { runsAt, lines, endsAt, fails: exits === "failed" }
 }
 
-const millis = (duration: Duration.Input | undefined): number =>
-  duration === undefined ? 0 : Math.round(Duration.toMillis(Duration.fromInputUnsafe(duration)))
+const millis = (duration: Duration.Input = 0): number => Math.round(Duration.toMillis(duration))
 
 const sleepUntil = (at: number): Effect.Effect<void> =>
   at === Number.POSITIVE_INFINITY
