@@ -2,9 +2,12 @@
  * The one place where a status, a body or a broken connection becomes a typed error.
  */
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import { ApiError } from "../../errors/ApiError.ts"
 import { AuthenticationError } from "../../errors/AuthenticationError.ts"
 import { AuthorizationError } from "../../errors/AuthorizationError.ts"
@@ -58,11 +61,11 @@ export const readRequestId = (
 /** Nobody means to be asked again after more than a day. */
 const longestWait = 24 * 60 * 60_000
 
-/** Whole seconds, or a date as HTTP has it: `Date.parse` alone finds one in nearly everything. */
-const retryAfter = (header = "", now: number): number | undefined => {
-  if (/^\d+$/.test(header)) return Math.min(longestWait, Number(header) * 1000)
-  const wait = header.endsWith(" GMT") ? Date.parse(header) - now : NaN
-  return Number.isNaN(wait) ? undefined : Math.min(longestWait, Math.max(0, wait))
+const retryAfter = (header: string | undefined, now: number): number | undefined => {
+  const parsed = header === undefined ? undefined : Headers.parseRetryAfter(header)
+  return parsed === undefined || Result.isFailure(parsed)
+    ? undefined
+    : Math.min(longestWait, Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)))
 }
 
 /** How long the service asks to be left alone, in milliseconds; more than a minute nobody waits. */
