@@ -19,7 +19,7 @@ import * as Stream from "effect/Stream"
 import type { ApiError } from "../errors/ApiError.ts"
 import { AuthenticationError } from "../errors/AuthenticationError.ts"
 import { AuthorizationError } from "../errors/AuthorizationError.ts"
-import { ConfigurationError } from "../errors/ConfigurationError.ts"
+import type { ConfigurationError } from "../errors/ConfigurationError.ts"
 import { DeploymentError } from "../errors/DeploymentError.ts"
 import { DeployOutcomeUnknown } from "../errors/DeployOutcomeUnknown.ts"
 import { NotFound } from "../errors/NotFound.ts"
@@ -39,7 +39,7 @@ import type { Listing } from "../schema/Listing.ts"
 import type { LogEntry, LogOptions } from "../schema/LogEntry.ts"
 import type { Reconciled } from "../schema/Reconciled.ts"
 import { duration } from "../schema/wire/fields.ts"
-import { isWhole } from "../schema/wire/Listing.ts"
+import { mayHide } from "../schema/wire/Listing.ts"
 import {
   DeployOptionRules,
   ListFilterRules,
@@ -48,10 +48,10 @@ import {
   WatchOptionRules
 } from "../schema/wire/Rentals.ts"
 import { type DeployIntent, DeployJournal } from "./DeployJournal.ts"
-import { reader, readId } from "./Input.ts"
+import { invalid, reader, readId } from "./Input.ts"
 import * as Deadline from "./internal/Deadline.ts"
 import { decodeDone } from "./internal/Json.ts"
-import { getRental, listedStatus, listRentals, rentalStatus, statusAfter404 } from "./internal/Rentals.ts"
+import { getRental, isPage, listedStatus, listRentals, rentalStatus, statusAfter404 } from "./internal/Rentals.ts"
 import * as SafeCreate from "./internal/SafeCreate.ts"
 import { summary } from "./internal/summary.ts"
 import { method, stream } from "./internal/tracing.ts"
@@ -337,7 +337,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   })
 
   const stop = method("Deployments.stop")(function*(id: string) {
-    yield* readStopId(id)
+    yield* readId("Deployments.stop", id)
     yield* Effect.annotateCurrentSpan("deployment", id)
     yield* Deadline.within(transport.timeout)(stopAndProve(id))
   })
@@ -357,8 +357,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
         // A stopped deployment is not found any more: an earlier attempt may have worked, and its reply was lost.
         mayHaveStopped = mayHaveRun
         if (status !== 404) return undefined
-        // The service says it without a word, or with a code: what has other words is the page of another.
-        isStrange = reason !== "" && code === undefined
+        isStrange = isPage({ code, reason })
         return Result.fail(new NotFound({ operation, resource: "deployment", id, requestId }))
       }
     }).pipe(Effect.catch((error): Effect.Effect<void, StopError> => {
@@ -391,8 +390,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     const listing = yield* Effect.mapError(listRentals(transport, "Deployments.stop", {}), () => unconfirmed())
     const [listed, again] = listing.items.filter((deployment) => deployment.id === id)
     if (listed === undefined) {
-      const isGone = isWhole(listing) && listing.invalid.every((item) => item.id !== undefined && item.id !== id)
-      return yield* isGone ? Effect.void : Effect.fail(unconfirmed())
+      return yield* mayHide(listing, id) ? Effect.fail(unconfirmed()) : Effect.void
     }
     const seen = unconfirmed((again ?? listed).status)
     if (listed.status.raw !== "Stopped" || again !== undefined) return yield* Effect.fail(seen)
@@ -505,13 +503,13 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
     )
 
   const status = method("Deployments.status")(function*(id: string) {
-    yield* readStatusId(id)
+    yield* readId("Deployments.status", id)
     yield* Effect.annotateCurrentSpan("deployment", id)
     return yield* Deadline.within(transport.timeout)(rentalStatus(transport, "Deployments.status", id))
   })
 
   const watch = (id: string, options: WatchOptions = {}): Stream.Stream<DeploymentStatus, GetError> =>
-    Stream.unwrap(Effect.map(Effect.andThen(readWatchId(id), readWatchOptions(options)), () => {
+    Stream.unwrap(Effect.map(Effect.andThen(readId("Deployments.watch", id), readWatchOptions(options)), () => {
       const { interval = "5 seconds" } = options
       let seen = false
       let failures = 0
@@ -540,7 +538,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
 
   const waitUntilRunning = method("Deployments.waitUntilRunning")(function*(id: string, wait: WaitOptions = {}) {
     const operation = "Deployments.waitUntilRunning"
-    yield* readWaitId(id)
+    yield* readId(operation, id)
     yield* readWaitOptions(wait)
     const { interval = "2 seconds", timeout = "15 minutes" } = wait
     yield* Effect.annotateCurrentSpan("deployment", id)
@@ -594,7 +592,7 @@ const make = Effect.fnUntraced(function*(options: DeploymentsOptions) {
   return Deployments.of({
     deploy,
     get: method("Deployments.get")(function*(id) {
-      yield* readGetId(id)
+      yield* readId("Deployments.get", id)
       yield* Effect.annotateCurrentSpan("deployment", id)
       return yield* getRental(transport, "Deployments.get", id)
     }),
@@ -621,11 +619,6 @@ const strangers404 = "it is not found (404), and the list does not say that it h
 const readLayerOptions = reader("Basilica", Schema.Struct({ deployTimeout: Schema.optional(duration()) }), "options")
 const readConfig = reader("Deployments.deploy", DeploymentRules, "config", RulesBetweenFields)
 const readFilters = reader("Deployments.list", ListFilterRules, "filters")
-const readGetId = readId("Deployments.get")
-const readStatusId = readId("Deployments.status")
-const readStopId = readId("Deployments.stop")
-const readWatchId = readId("Deployments.watch")
-const readWaitId = readId("Deployments.waitUntilRunning")
 const readDeployOptions = reader("Deployments.deploy", DeployOptionRules, "options")
 const readReconcileOptions = reader("Deployments.reconcile", ReconcileOptionRules, "options")
 const readWaitOptions = reader("Deployments.waitUntilRunning", WaitOptionRules, "options")
@@ -637,14 +630,10 @@ const unresolved = (
   candidates: ReadonlyArray<string> = intent.id === undefined ? [] : [intent.id]
 ): Reconciled => ({ _tag: "Unresolved", intent, candidates, reason })
 
-const withoutJournal = Effect.fail(
-  new ConfigurationError({
-    operation: "Deployments.reconcile",
-    problems: [{
-      field: "journal",
-      problem: "is missing; allowed: the option journalFile of BasilicaClient, or a layer of DeployJournal"
-    }]
-  })
+const withoutJournal = invalid(
+  "Deployments.reconcile",
+  "journal",
+  "is missing; allowed: the option journalFile of BasilicaClient, or a layer of DeployJournal"
 )
 
 /** The service works on a deploy for 15 minutes at most; one more for clocks and networks. */

@@ -37,7 +37,7 @@ const make = (transport: Transport["Service"]): Executors["Service"] =>
       return listing
     }),
     get: method("Executors.get")(function*(id) {
-      yield* readExecutorId(id)
+      yield* readId("Executors.get", id)
       yield* Effect.annotateCurrentSpan("executor", id)
       const { items } = yield* listExecutors(transport, "Executors.get", {})
       const found = items.find((executor) => executor.id === id)
@@ -46,4 +46,3 @@ const make = (transport: Transport["Service"]): Executors["Service"] =>
   })
 
 const readFilters = reader("Executors.listAvailable", ExecutorFilterRules, "filters")
-const readExecutorId = readId("Executors.get")

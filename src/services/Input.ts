@@ -40,8 +40,10 @@ export const invalid = (operation: string, field: string, problem: string): Effe
   Effect.fail(new ConfigurationError({ operation, problems: [{ field, problem }] }))
 
 /** Reads an id, which becomes one segment of a URL. */
-export const readId = (operation: string): (id: unknown, as?: string) => Effect.Effect<string, ConfigurationError> =>
-  reader(operation, Id, "id")
+export const readId = (operation: string, id: unknown): Effect.Effect<string, ConfigurationError> =>
+  decodeId(id, operation)
+
+const decodeId = reader("", Id, "id")
 
 /** Nobody reads more. */
 const mostProblems = 100

@@ -48,13 +48,12 @@ export class LogStream extends Context.Service<LogStream, {
 
 const name = "LogStream.follow"
 const readOptions = reader(name, LogOptionRules, "options")
-const readDeploymentId = readId(name)
 
 const make = (transport: Transport["Service"]): LogStream["Service"] => {
   const watch = new Watch()
   const begin = Effect.fnUntraced(function*(scope: Scope.Scope, id: string, options: LogOptions) {
     const operation = (yield* StreamName) ?? name
-    yield* readDeploymentId(id, operation)
+    yield* readId(operation, id)
     const { follow = true, from, maxReconnects = 20, onGap = "fail", tail } = yield* readOptions(options, operation)
     if (from !== undefined && (from.id !== id || tail !== undefined)) {
       const problem = tail === undefined

@@ -145,5 +145,5 @@ const isPage404 = (error: CallError): error is ApiError =>
   error._tag === "ApiError" && error.status === 404 && isPage(error)
 
 /** Whether a refusal is the page of a proxy: the service says nothing, or has a code for it. */
-const isPage = ({ code, reason }: { readonly code?: string | undefined; readonly reason: string }): boolean =>
+export const isPage = ({ code, reason }: { readonly code?: string | undefined; readonly reason: string }): boolean =>
   reason !== "" && code === undefined
