@@ -837,6 +837,20 @@ describe("the place behind a cut", () => {
       assert.deepInclude(yield* run(layer, { tail: 2 }), { error: undefined, text: "wcde" })
     }))
 
+  it.effect("is found there too where the last lines began among lines of one time", () =>
+    Effect.gen(function*() {
+      const now = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
+      const greeting = (seconds: number) => logEvent("w", "stderr", now(seconds))
+      const ofOneTime = (texts: string) => Array.from(texts).map((text) => logEvent(text, "stderr", at(1))).join("")
+      for (const later of ["", "e"]) {
+        const { layer } = service([
+          broken(greeting(1) + ofOneTime("cd") + events(later, 2, "stderr")),
+          greeting(2) + events("a", 0, "stderr") + ofOneTime("bcd") + events("ef", 2, "stderr")
+        ], ["terminated"])
+        assert.deepInclude(yield* run(layer, { tail: 3 }), { error: undefined, text: "wcdef" })
+      }
+    }))
+
   it.effect("reports a second gap that follows the first", () =>
     Effect.gen(function*() {
       const lost = yield* run(service([broken(events("ab")), events("cd", 9)], ["terminated"]).layer)

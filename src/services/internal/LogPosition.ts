@@ -64,8 +64,12 @@ export const move = (
   const [first] = behind
   if (first !== undefined) {
     const greeting = place.greeting.length
-    Object.assign(place, { first, marks: [], young: 0, unsure: false, greets: false })
-    move(place, behind, behind.length - 1, behind.length, lines === undefined ? undefined : lines - greeting, stamped)
+    const ofLog = lines === undefined ? undefined : lines - greeting
+    const { message, timestamp } = first
+    const marks = [{ message, timestamp, run: 1 }]
+    const partial = lines === undefined
+    Object.assign(place, { lines: ofLog, first, marks, partial, young: 0, unsure: false, greets: false })
+    move(place, behind, behind.length - 1, behind.length - 1, ofLog, stamped)
     return greeting
   }
   // The newest first: no line is looked at before those that the marks are made of.
