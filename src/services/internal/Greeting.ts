@@ -20,22 +20,23 @@ export class Greeting {
     this.lines = [...lines]
   }
 
-  /** Goes on with the first line behind what came of it before. */
-  open(line: LogEntry): void {
-    this.lines.push(lineMark(line))
-    this.isOpen = true
+  /** Goes on with a line behind what came of it before. */
+  add(line: LogEntry): void {
+    this.isOpen = this.lines.push(lineMark(line)) <= maxLines
+    // More lines than a greeting has are none.
+    if (!this.isOpen) this.lines.length = 0
   }
 
-  /** Takes the lines that may belong to it, and gives those behind, from the first of the log on. */
+  /** Takes the lines that may belong to it, and gives those from the first of the log on. */
   grow(lines: ReadonlyArray<LogEntry>, isYoung: IsYoung): ReadonlyArray<LogEntry> {
     for (const [index, line] of lines.entries()) {
-      this.isOpen = isYoung(line)
-      if (!this.isOpen) return lines.slice(index)
-      this.isOpen = this.lines.push(lineMark(line)) <= maxLines
-      if (this.isOpen) continue
-      // More lines than a greeting has are none.
-      this.lines.length = 0
-      break
+      if (isYoung(line)) {
+        this.add(line)
+        if (!this.isOpen) break
+      } else {
+        this.isOpen = false
+        return lines.slice(index)
+      }
     }
     return []
   }
@@ -43,7 +44,7 @@ export class Greeting {
   /** Whether a line of another connection is that one of it, where `first` was the first line of the log. */
   comes(at: number, line: LogEntry, first: Mark, isYoung: IsYoung): boolean {
     const expected = this.lines[at]
-    // From the first line of the log on, it is what came but once.
+    // What begins with the first line of the log came but once.
     const once = this.lines.findIndex(({ timestamp }) => Timestamp.same(timestamp, first.timestamp))
     const comes = expected !== undefined && expected.hash === hashOf(line.message) && (
       // In the log after all, where the clock of its machine was set back behind it.

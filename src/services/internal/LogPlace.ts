@@ -17,11 +17,10 @@ export class LogPlace {
   unsure: boolean
   readonly greeting: Greeting
 
-  constructor(
-    { before = [], first, gap = false, greeting, last, lines, run, stream, unsure = false, ...more }: StreamCursor
-  ) {
-    const marks = [...before, { ...last, run, partial: more.partial }]
-    const { young } = more
+  constructor(cursor: StreamCursor) {
+    const { before = [], first, gap = false, greeting, last, lines, partial, run, stream, unsure = false, young } =
+      cursor
+    const marks = [...before, { ...last, run, partial }]
     this.stream = stream
     this.lines = lines
     this.first = first

@@ -23,12 +23,12 @@ export class LogPosition {
   /** Goes behind the first line of a stream. `lines`: how many of its lines stand before there, where that is known. */
   begin(line: LogEntry, lines: number | undefined, young: boolean): LogPlace {
     const { stream, timestamp } = line
-    const known = this.places.get(stream)
     const mark = lineMark(line)
-    const place = known ?? new LogPlace({ stream, first: mark, last: mark, run: 1 })
+    // There is one already where nothing but the greeting was read.
+    const place = this.places.get(stream) ?? new LogPlace({ stream, first: mark, last: mark, run: 1 })
     place.begin(line, lines, young)
     // What comes behind other lines is no greeting.
-    if (place.unsure && (lines ?? 1) === 1) place.greeting.open(line)
+    if (place.unsure && (lines ?? 1) === 1) place.greeting.add(line)
     this.places.set(stream, place)
     const fromTail = this.tail !== undefined
     this.tail = undefined

@@ -98,6 +98,7 @@ export class MarkSearch {
     this.#given = [...this.#given, line]
     const [first, ...rest] = [...this.#marks.slice(Math.max(0, (this.#next ?? 0) - 1)), ...this.#givenMarks]
     if (first === undefined) return
+    // It came: it is no word.
     if (this.#next !== undefined && this.#next > 0) first.young = false
     this.#place.lines = this.#seen + this.#given.length
     this.#place.marks = [first, ...rest.slice(1 - 2 * maxMarks)]
@@ -114,6 +115,7 @@ export class MarkSearch {
     place.gap = false
   }
 
+  /** Each of them may be a word. */
   get #givenMarks(): ReadonlyArray<RunMark> {
     return marksBehind([], this.#given, () => true)
   }

@@ -12,12 +12,14 @@ export type Verdict = OfStream | "crowded"
 export const maxStreams = 64
 
 /**
- * Finds on a new connection, which begins with the log's first line again, where each stream was read to.
+ * Finds on a new connection, which begins with the log's first line again, where each stream was read to: behind what ssh
+ * greets with, as many lines are skipped as stand before the marks of the place, if the first of them is the same; then
+ * the marks are looked for, which are the last lines that were read.
  *
  * A line whose time could not be read by the service bears the time at which the service met it, another one on each
  * connection. Such a line is known by its text, and by being younger than the connection. What ssh says when the way to
- * the container breaks is one of them, and no other connection brings it again: so the place is not behind the last line
- * that was read, but behind the last one of the marks that the log still holds.
+ * the container breaks, called a word here, is one of them, and no other connection brings it again: so the place is not
+ * behind the last line that was read, but behind the last one of the marks that the log still holds.
  */
 export class Replay {
   readonly #position: LogPosition
