@@ -850,6 +850,20 @@ describe("the place behind a cut", () => {
       assert.deepInclude(yield* run(layer), { error: undefined, text: `x${"a".repeat(9)}` })
     }))
 
+  it.effect("is found there too where the last lines began among lines of one time", () =>
+    Effect.gen(function*() {
+      const now = (seconds: number) => new Date(Date.UTC(2025, 8, 20, 13, 0, seconds)).toISOString()
+      const greeting = (seconds: number) => logEvent("w", "stderr", now(seconds))
+      const ofOneTime = (texts: string) => Array.from(texts).map((text) => logEvent(text, "stderr", at(1))).join("")
+      for (const later of ["", "e"]) {
+        const { layer } = service([
+          broken(greeting(1) + ofOneTime("cd") + events(later, 2, "stderr")),
+          greeting(2) + events("a", 0, "stderr") + ofOneTime("bcd") + events("ef", 2, "stderr")
+        ], ["terminated"])
+        assert.deepInclude(yield* run(layer, { tail: 3 }), { error: undefined, text: "wcdef" })
+      }
+    }))
+
   it.effect("reports a second gap that follows the first", () =>
     Effect.gen(function*() {
       const lost = yield* run(service([broken(events("ab")), events("cd", 9)], ["terminated"]).layer)
@@ -861,6 +875,16 @@ describe("the place behind a cut", () => {
       })
       assert.strictEqual(text, "")
       assert.instanceOf(error, LogGap)
+    }))
+
+  it.effect("is before all lines behind a gap that was told of, though one has the time of what was read", () =>
+    Effect.gen(function*() {
+      const log = same("x", 1) + same("y", 2)
+      const { error, text } = yield* run(service([broken(events("ab")), log], ["terminated"]).layer)
+      assert.strictEqual(text, "ab")
+      assert.instanceOf(error, LogGap)
+      const rest = yield* run(service([log], ["terminated"]).layer, { from: cursorOf(error) })
+      assert.deepInclude(rest, { error: undefined, text: "xy" })
     }))
 
   it.effect("is asked for with the last lines again while none came, and from the beginning where there were none", () =>
@@ -962,6 +986,36 @@ describe("what ssh says on the way to the container", () => {
           text: `${Array.from({ length: size }, (_, line) => `${line};`).join("")}abcdefghijk`
         })
       }
+    }))
+
+  it.effect("on each connection is no gap where the first was cut within it", () =>
+    Effect.gen(function*() {
+      const banner = (seconds: number, size: number) =>
+        Array.from({ length: size }, (_, line) => word(`${line};`, seconds + line)).join("")
+      for (const tail of [undefined, 9]) {
+        const { layer } = service([
+          reply(broken(banner(10, 2)), young(10)),
+          reply(broken(banner(20, 2)), young(20)),
+          reply(broken(banner(30, 6) + live("a", 31) + live("b", 32)), young(30)),
+          reply(broken(banner(40, 6) + live("a", 31) + live("b", 32) + live("c", 41)), young(40)),
+          reply(banner(50, 6) + live("a", 31) + live("b", 32) + live("c", 41) + live("d", 51), young(50))
+        ], ["terminated"])
+        const { error, text } = yield* run(layer, { tail })
+        assert.deepStrictEqual({ error, text }, { error: undefined, text: "0;1;2;3;4;5;abcd" })
+      }
+    }))
+
+  it.effect("on each connection is known where the clock of the container is ahead", () =>
+    Effect.gen(function*() {
+      const banner = (begin: number) => Array.from("12345").map((text, line) => word(text, begin + line)).join("")
+      const log = (texts: string) => Array.from(texts).map((text, line) => live(text, 600 + line)).join("")
+      const { layer } = service([
+        reply(broken(banner(0) + log("ab")), young(0)),
+        reply(broken(banner(10) + log("abc")), young(10)),
+        reply(banner(20) + log("abcd"), young(20))
+      ], ["terminated"])
+      const { error, text } = yield* run(layer)
+      assert.deepStrictEqual({ error, text }, { error: undefined, text: "12345abcd" })
     }))
 
   it.effect("is no gap where nothing else comes, or it comes before the log", () =>

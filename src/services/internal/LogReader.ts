@@ -8,7 +8,8 @@ import type { LogEntry } from "../../schema/LogEntry.ts"
 import { type EventHandler, EventReader, maxEventBytes } from "./EventReader.ts"
 import { joined } from "./joined.ts"
 import { LogEvent, maxName, parseLine } from "./LogEvent.ts"
-import { lastOf, type LogPosition } from "./LogPosition.ts"
+import { lastOf } from "./LogMark.ts"
+import type { LogPosition } from "./LogPosition.ts"
 import { maxStreams, type Replay, type Verdict } from "./Replay.ts"
 
 /** Why nothing more is read of a connection, though it goes on. */
