@@ -41,12 +41,12 @@ export class Replay {
 
   /** Whether a stream has reached its place: then its lines are new, and need no look. */
   isLive(stream: string): boolean {
-    return this.#find(stream).isLive && !this.#isCrowded
+    return this.#known(stream)?.isLive === true && !this.#isCrowded
   }
 
   /** Whether the next line of a stream is known by its number alone; then it is counted, and {@link judge} not asked. */
   skips(stream: string): boolean {
-    return this.#find(stream).skips()
+    return this.#known(stream)?.skips() === true
   }
 
   /** Looks at the next line. What is handed out has to be followed: by {@link take} if it is `"live"`, else {@link takeJudged}. */
@@ -89,9 +89,7 @@ export class Replay {
 
   /** A stream whose place the log ended before, though a gap was not reported. */
   get missing(): LogPlace | undefined {
-    return this.#unfinished().find(({ gap, stream, unsure }) =>
-      !gap && !unsure && !this.#streams.some((one) => one.stream === stream && one.isHere)
-    )
+    return this.#unfinished().find(({ gap, stream, unsure }) => !gap && !unsure && this.#known(stream)?.isHere !== true)
   }
 
   get #isCrowded(): boolean {
@@ -99,13 +97,17 @@ export class Replay {
   }
 
   #unfinished(): ReadonlyArray<LogPlace> {
-    return [...this.#position.places.values()].filter(({ stream }) =>
-      this.#streams.find((one) => one.stream === stream)?.isUnfinished ?? true
-    )
+    return [...this.#position.places.values()].filter(({ stream }) => this.#known(stream)?.isUnfinished ?? true)
+  }
+
+  #known(stream: string): StreamReplay | undefined {
+    for (const one of this.#streams) if (one.stream === stream) return one
+    return undefined
   }
 
   #find(stream: string): StreamReplay {
-    for (const one of this.#streams) if (one.stream === stream) return one
+    const known = this.#known(stream)
+    if (known !== undefined) return known
     const made = new StreamReplay(stream, this.#position, this.#whole, this.#isYoung)
     this.#streams.push(made)
     return made
