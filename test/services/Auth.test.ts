@@ -273,6 +273,7 @@ describe("Auth.deviceLogin", () => {
         _tag: "ShowCode",
         userCode: "WDJB-MJHT",
         verificationUri: "https://sign.in/activate",
+        verificationUriComplete: "https://sign.in/activate?user_code=WDJB-MJHT",
         expiresInMillis: 600_000
       })
       assert.strictEqual(polls(), 0)

@@ -728,6 +728,41 @@ describe("a sign-in that is renewed", () => {
     })
   })
 
+  it.effect("works on with what could not be kept where the store cannot be read either, and fails without", () => {
+    const provider = new IdentityProvider({ now: () => 0 })
+    const { accessToken, refreshToken } = provider.signIn()
+    const memory = TokenStore.makeMemory({
+      accessToken: Redacted.make(accessToken),
+      refreshToken: Redacted.make(refreshToken)
+    })
+    const broken = Effect.fail(
+      new AuthenticationError({ operation: "x", kind: "missing", reason: "the disk is gone", remedy: "Look." })
+    )
+    let isBroken = false
+    const store = TokenStore.of({
+      ...memory,
+      read: Effect.suspend(() => isBroken ? broken : memory.read),
+      write: () => broken
+    })
+    const layer = Layer.fresh(Auth.layerFile(signIn)).pipe(
+      Layer.provide(Layer.succeed(TokenStore, store)),
+      Layer.provide(inMemory(provider))
+    )
+    return Effect.gen(function*() {
+      yield* Effect.gen(function*() {
+        const auth = yield* Auth
+        yield* auth.invalidate(yield* auth.token)
+        yield* inTime(auth.token)
+        isBroken = true
+        yield* auth.invalidate(yield* auth.token)
+        assert.strictEqual(Redacted.value(yield* inTime(auth.token)), provider.accessToken)
+        assert.deepStrictEqual([provider.exchanges, provider.abused], [2, []])
+      }).pipe(Effect.provide(layer))
+      const error = yield* Effect.flip(Effect.provide(Effect.andThen(Auth, (auth) => inTime(auth.token)), layer))
+      assert.deepInclude(error, { _tag: "AuthenticationError", kind: "missing" })
+    })
+  })
+
   it.live("uses each refresh token once, and once more after a lost reply, over real connections", () => {
     const rounds = size(20, 200)
     const provider = new IdentityProvider({ overlap: true })
