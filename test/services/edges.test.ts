@@ -221,6 +221,11 @@ describe("what a mutation run found untested", () => {
     Effect.gen(function*() {
       const named = Object.assign(new Error("open"), { _tag: "CircuitBreakerError" })
       assert.deepInclude(yield* deployFailing(named), { _tag: "NetworkError", phase: "connect", outcome: "none" })
+      const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED", syscall: "connect" })
+      const holders = [new TypeError("fetch failed", { cause: refused }), new AggregateError([refused])]
+      for (const holder of [...holders, new TypeError("fetch failed", { cause: holders[1] })]) {
+        assert.deepInclude(yield* deployFailing(holder), { _tag: "NetworkError", phase: "connect", outcome: "none" })
+      }
       const cyclic: Error & { cause?: unknown } = new Error("x")
       cyclic.cause = cyclic
       assert.include((yield* deployFailing(cyclic)).message, "gave no reason")
