@@ -864,6 +864,15 @@ describe("the place behind a cut", () => {
       }
     }))
 
+  it.effect("is found where the clock of the container was set back among the last lines", () =>
+    Effect.gen(function*() {
+      const last = events("d", 5) + events("e", 2) + events("fg", 6)
+      const { layer } = service([broken(last), events("a", 1) + events("bc", 3) + last + events("h", 8)], [
+        "terminated"
+      ])
+      assert.deepInclude(yield* run(layer, { tail: 4 }), { error: undefined, text: "defgh" })
+    }))
+
   it.effect("reports a second gap that follows the first", () =>
     Effect.gen(function*() {
       const lost = yield* run(service([broken(events("ab")), events("cd", 9)], ["terminated"]).layer)
