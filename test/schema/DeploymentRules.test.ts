@@ -65,6 +65,12 @@ const refused: ReadonlyArray<readonly [Record<string, unknown>, string, RegExp]>
   [{ enviroment: {} }, "enviroment", /did you mean environment\?/],
   [{ foo: 1 }, "foo", /is not an option here; look at its spelling/],
   [{ ports: [PortMapping.tcp(80, 22)] }, "ports[0].hostPort", /except 22, 111 and 2049/],
+  ...[111, 2049].map((port) =>
+    [{ ports: [PortMapping.tcp(80, port)] }, "ports[0].hostPort", /except 22, 111 and 2049/] as const
+  ),
+  ...["/root", "/home", "/var/run/docker.sock", "/proc", "/sys", "/dev"].map((hostPath) =>
+    [{ volumes: [{ hostPath: `${hostPath}/x`, containerPath: "/data" }] }, "volumes[0].hostPath", /refuses/] as const
+  ),
   [{ ports: [PortMapping.tcp(80, 65536)] }, "ports[0].hostPort", /65535/],
   [{ ports: [{ containerPort: 80, hostPort: 0, protocol: "TCP" }] }, "ports[0].protocol", /"tcp" or "udp"/],
   [{ ports: [PortMapping.tcp(80, 8080), PortMapping.tcp(81, 8080)] }, "ports", /twice/],

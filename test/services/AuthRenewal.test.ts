@@ -763,6 +763,37 @@ describe("a sign-in that is renewed", () => {
     })
   })
 
+  it.effect("is never renewed with a token that is used up, however the store fails to keep the new one", () =>
+    Effect.gen(function*() {
+      const failures = [
+        () => Effect.die("the store is broken"),
+        () => Effect.interrupt,
+        () => {
+          throw new Error("the store is broken")
+        }
+      ]
+      for (const write of failures) {
+        const provider = new IdentityProvider({ now: () => 0 })
+        const { accessToken, refreshToken } = provider.signIn()
+        const memory = TokenStore.makeMemory({
+          accessToken: Redacted.make(accessToken),
+          refreshToken: Redacted.make(refreshToken)
+        })
+        const layer = Layer.fresh(Auth.layerFile(signIn)).pipe(
+          Layer.provide(Layer.succeed(TokenStore, TokenStore.of({ ...memory, write }))),
+          Layer.provide(inMemory(provider))
+        )
+        yield* Effect.gen(function*() {
+          const auth = yield* Auth
+          for (let times = 0; times < 2; times++) {
+            yield* Effect.exit(Effect.andThen(auth.token, (token) => auth.invalidate(token)))
+            yield* Effect.exit(inTime(auth.token))
+          }
+          assert.deepStrictEqual([provider.exchanges, provider.abused], [2, []])
+        }).pipe(Effect.provide(layer))
+      }
+    }))
+
   it.live("uses each refresh token once, and once more after a lost reply, over real connections", () => {
     const rounds = size(20, 200)
     const provider = new IdentityProvider({ overlap: true })

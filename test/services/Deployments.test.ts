@@ -746,6 +746,7 @@ describe("Deployments.reconcile", () => {
 
 describe("Deployments.stop", () => {
   /** What a proxy says that does not know the path. */
+  const absent = (response: ServerResponse) => envelope(response, 404, "BASILICA_API_NOT_FOUND", "Rental not found")
   const page = (response: ServerResponse, html = "<html><title>404 Not Found</title></html>") => {
     response.writeHead(404, { "content-type": "text/html" })
     response.end(html)
@@ -768,6 +769,7 @@ describe("Deployments.stop", () => {
       1
     ],
     ["a 404 at once", (response) => bare(response, 404), "NotFound", 1],
+    ["a 404 with a code and words", (response) => absent(response), "NotFound", 1],
     [
       "a page that says 404, and a list that has it",
       (response, { method }) =>
@@ -1083,12 +1085,18 @@ describe("Deployments.waitUntilRunning", () => {
       yield* server.allClosed
     }))
 
-  it.live("does not wait for what is not there", () =>
+  it.live("does not wait for what is not there, whether the service says so with words or without", () =>
     Effect.gen(function*() {
-      const server = yield* scriptedServer((response) => bare(response, 404))
-      const error = yield* wait().pipe(against({ baseUrl: server.url }), Effect.flip)
-      assert.strictEqual(error._tag, "NotFound")
-      assert.lengthOf(server.received, 1)
+      const answers = [
+        (response: ServerResponse) => bare(response, 404),
+        (response: ServerResponse) => envelope(response, 404, "BASILICA_API_NOT_FOUND", "Rental not found")
+      ]
+      for (const answer of answers) {
+        const server = yield* scriptedServer(answer)
+        const error = yield* wait().pipe(against({ baseUrl: server.url }), Effect.flip)
+        assert.strictEqual(error._tag, "NotFound")
+        assert.lengthOf(server.received, 1)
+      }
     }))
 })
 

@@ -616,6 +616,28 @@ describe("Deployments.reconcile", () => {
       assert.strictEqual(left, 1)
     }))
 
+  it.effect("looks for many intents of one machine at the same time, and none waits for another", () =>
+    Effect.gen(function*() {
+      const left = Array.from({ length: 16 }, (_, index) => ({ ...intent, key: `k${index}` }))
+      const { exit } = yield* ends(
+        Effect.gen(function*() {
+          yield* TestClock.adjust("1 hour")
+          const deployments = yield* Deployments
+          const looking = yield* Effect.forkChild(deployments.reconcile(), { startImmediately: true })
+          yield* TestClock.adjust("30 minutes")
+          return (yield* Fiber.join(looking)).map(({ _tag }) => _tag)
+        }),
+        {
+          faults: new FaultScript([{
+            on: "GET /rentals",
+            fault: { after: "work", pace: { bytes: 1, every: "500 millis" } }
+          }])
+        },
+        MemoryJournal.make(left)
+      )
+      assert.deepStrictEqual(exit, Exit.succeed(Array.from(left, () => "NotCreated" as const)))
+    }))
+
   it.effect("waits no longer than it was told for a deploy of the same program to that machine", () =>
     Effect.gen(function*() {
       const { exit } = yield* ends(

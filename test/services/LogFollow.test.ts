@@ -1052,6 +1052,94 @@ describe("what ssh says on the way to the container", () => {
       assert.strictEqual(text.replace(/\(\d+\)/g, ""), "abcdefg")
     }))
 
+  describe("as a greeting of several lines", () => {
+    const banner = (size: number, seconds: number) =>
+      Array.from({ length: size }, (_, line) => word(`${line};`, seconds)).join("")
+    const spoken = (size: number) => Array.from({ length: size }, (_, line) => `${line};`).join("")
+    const many = (count: number) => "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".slice(0, count)
+    const lively = (count: number, seconds: number) =>
+      Array.from(many(count), (text, line) => live(text, seconds + line)).join("")
+    const on = (seconds: number, body: string, end: (text: string) => Body = broken) => reply(end(body), young(seconds))
+    const last = (text: string) => text
+
+    it.effect("is known however many lines of a deployment that is followed come behind it", () =>
+      Effect.gen(function*() {
+        for (const size of [1, 4, 5, 20]) {
+          const { layer } = service([
+            on(10, banner(size, 10) + lively(40, 11)),
+            on(60, banner(size, 60) + lively(40, 11)),
+            on(70, banner(size, 70) + lively(42, 11), last)
+          ], ["terminated"])
+          assert.deepInclude(yield* run(layer), { error: undefined, text: spoken(size) + many(42) })
+        }
+      }))
+
+    it.effect("is known where nothing else came at first", () =>
+      Effect.gen(function*() {
+        const { layer } = service([
+          on(10, banner(5, 10)),
+          on(20, banner(5, 20) + lively(30, 21)),
+          on(60, banner(5, 60) + lively(31, 21), last)
+        ], ["terminated"])
+        assert.deepInclude(yield* run(layer), { error: undefined, text: spoken(5) + many(31) })
+      }))
+
+    it.effect("is known after a connection that did not come so far", () =>
+      Effect.gen(function*() {
+        const { layer } = service([
+          on(10, banner(5, 10) + lively(2, 11)),
+          on(20, word("lost", 20)),
+          on(30, banner(5, 30) + lively(2, 11)),
+          on(40, banner(5, 40) + lively(3, 11), last)
+        ], ["terminated"])
+        const { error, text } = yield* run(layer)
+        assert.isUndefined(error)
+        assert.strictEqual(text.replace("lost", ""), spoken(5) + many(3))
+      }))
+
+    it.effect("is learnt after a first connection that was refused", () =>
+      Effect.gen(function*() {
+        const { layer } = service([
+          on(10, word("refused", 10)),
+          on(20, banner(4, 20) + said("ab")),
+          on(30, banner(4, 30) + said("abc")),
+          on(40, banner(4, 40) + said("abcd"), last)
+        ], ["terminated"])
+        const passed = yield* run(layer, { onGap: "continue" })
+        assert.isUndefined(passed.error)
+        assert.strictEqual(passed.text.replace(/refused|\d;/g, ""), "abcd")
+      }))
+
+    it.effect("is none of the last lines that were asked for: what was written before it is wanted", () =>
+      Effect.gen(function*() {
+        const { layer } = service([
+          on(10, word("lost", 40)),
+          on(50, events("ab", 3600 + 20) + events("c", 3600 + 45), last)
+        ], ["terminated"])
+        assert.deepInclude(yield* run(layer, { tail: 10 }), { error: undefined, text: "lostabc" })
+      }))
+  })
+
+  it.effect("does not hide what follows a cursor that was moved behind it", () =>
+    Effect.gen(function*() {
+      const line = (message: string, timestamp: string): LogEntry => ({ message, stream: "stderr", timestamp })
+      const lines = [line("a", at(0)), line("b", at(1)), line("lost", later(1))]
+      const from = lines.reduce((cursor, entry) => LogCursor.after(cursor, entry), LogCursor.start(rentalId))
+      const { layer } = service([reply(said("abc"), young(10))], ["terminated"])
+      assert.deepInclude(yield* run(layer, { from }), { error: undefined, text: "c" })
+    }))
+
+  it.effect("says nothing of lines that were written before it: they are no loss in silence", () =>
+    Effect.gen(function*() {
+      const word: LogEntry = { message: "lost", stream: "stderr", timestamp: later(1) }
+      const from = LogCursor.after(LogCursor.start(rentalId), word)
+      const { layer } = service([
+        reply(said("a") + logEvent("lost", "stderr", later(20)), young(10))
+      ], ["terminated"])
+      const { error, text } = yield* run(layer, { from })
+      assert.isTrue(error instanceof LogGap || text.startsWith("a"), `${String(error)} ${text}`)
+    }))
+
   it.effect("alone is no progress: where nothing else comes, the log is given up", () =>
     Effect.gen(function*() {
       const cuts = Array.from(

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApiKeys, type Basilica, Deployments, Executors, Health } from "basilica-sdk"
+import { MemoryBasilica } from "basilica-sdk/testing"
 import { Effect, Logger, Metric, References, Stream, Tracer } from "effect"
 import { inspect } from "node:util"
 import { against, atOnce, basilica } from "../support/client.ts"
@@ -165,3 +166,14 @@ describe("observability", () => {
       for (const text of [metrics, traces, logs.join()]) assert.notInclude(text, "canary")
     }))
 })
+
+it.effect("a call is counted under its own name where the program has attributes of that name", () =>
+  Effect.gen(function*() {
+    yield* Executors.use((executors) => executors.listAvailable())
+    const [calls] = (yield* Metric.snapshot).filter(({ id }) => id === "basilica_calls_total")
+    assert.deepInclude(calls?.attributes, { operation: "Executors.listAvailable", service: "shop" })
+  }).pipe(
+    Effect.provide(MemoryBasilica.layer()),
+    Effect.provideService(Metric.CurrentMetricAttributes, { operation: "checkout", service: "shop" }),
+    Effect.provideService(Metric.MetricRegistry, new Map())
+  ))

@@ -20,11 +20,18 @@ export class Greeting {
     this.lines = [...lines]
   }
 
+  /** Begins anew, with these lines. */
+  begin(lines: ReadonlyArray<LogEntry>): void {
+    this.lines.length = 0
+    this.isOpen = true
+    for (const line of lines) this.add(line)
+  }
+
   /** Goes on with a line behind what came of it before. */
   add(line: LogEntry): void {
-    this.isOpen = this.lines.push(lineMark(line)) <= maxLines
-    // More lines than a greeting has are none.
-    if (!this.isOpen) this.lines.length = 0
+    // What is behind the greeting does not come again, and goes then.
+    this.isOpen = this.lines.length < maxLines
+    if (this.isOpen) this.lines.push(lineMark(line))
   }
 
   /** Takes the lines that may belong to it, and gives those from the first of the log on. */
@@ -51,8 +58,8 @@ export class Greeting {
       ((once === -1 || at < once) && Timestamp.same(line.timestamp, expected.timestamp)) ||
       (isYoung(line) && Timestamp.compare(line.timestamp, expected.timestamp) > 0)
     )
-    // What does not come again was none.
-    if (!comes && (at > 0 || once !== -1)) this.lines.length = at > 0 ? at : once
+    // What does not come again was none; but ssh may say a word before it.
+    if (!comes && !isYoung(line) && (at > 0 || once !== -1)) this.lines.length = at > 0 ? at : once
     return comes
   }
 

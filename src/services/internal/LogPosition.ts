@@ -11,6 +11,8 @@ export class LogPosition {
   tail: number | undefined
   /** Where the reading began with the last lines: what is older was not asked for. */
   since: string | undefined
+  /** When the last lines were asked for. */
+  askedAt: number | undefined
   readonly places = new Map<string, LogPlace>()
 
   constructor({ id, since, streams, tail }: LogCursor) {
@@ -33,8 +35,15 @@ export class LogPosition {
     const fromTail = this.tail !== undefined
     this.tail = undefined
     if (this.since !== undefined) this.since = Timestamp.earlier(this.since, timestamp)
-    else if (fromTail) this.since = timestamp
+    else if (fromTail) this.since = this.#sinceOf(timestamp)
     return place
+  }
+
+  /** A line that is none of the last ones, which were asked for, does not say that what was written before it is not wanted. */
+  #sinceOf(timestamp: string): string {
+    return this.askedAt !== undefined && Date.parse(timestamp) > this.askedAt + 2000
+      ? new Date(this.askedAt).toISOString()
+      : timestamp
   }
 
   /** Whether a line is older than the last lines that the reading was to begin with. */

@@ -31,10 +31,14 @@ export class MarkSearch {
   readonly #isYoung: IsYoung
   /** Whether lines were skipped by their number. */
   readonly #counted: boolean
+  /** Whether lines came that ssh greets with. */
+  readonly #greeted: boolean
   /** The marks as they were when the connection began. */
   readonly #marks: ReadonlyArray<RunMark>
   /** How many of them stand up to the last one that is in the log for certain. */
   readonly #certain: number
+  /** How many stand up to the last one of which that is known. */
+  readonly #known: number
   /** What is older than this stands before the marks. */
   readonly #floor: string
   /** How many lines of the log came, and the first of them. */
@@ -53,13 +57,15 @@ export class MarkSearch {
   /** What was handed out while the place may still come. */
   #given: ReadonlyArray<LogEntry> = []
 
-  /** `counted`: how many lines were skipped by their number; then the marks are to come. */
-  constructor(place: LogPlace, position: LogPosition, isYoung: IsYoung, counted: number) {
+  /** `counted`: how many lines were skipped by their number; then the marks are to come. `greeted`: how many lines ssh greeted with. */
+  constructor(place: LogPlace, position: LogPosition, isYoung: IsYoung, counted: number, greeted: number) {
     this.#place = place
     this.#position = position
     this.#isYoung = isYoung
     this.#counted = counted > 0
+    this.#greeted = greeted > 0
     this.#certain = place.marks.findLastIndex(({ young }) => young !== true) + 1
+    this.#known = place.marks.findLastIndex(({ young }) => young === false) + 1
     // What is younger than a mark behind it may be a word, too.
     this.#marks = place.marks.map((mark, at, marks) => ({
       ...mark,
@@ -70,12 +76,12 @@ export class MarkSearch {
     this.#floor = earliest(place.marks)
     this.#seen = counted
     this.#next = place.unsure || counted === place.linesBefore ? 0 : undefined
-    this.#reachesBack = place.unsure || counted > 0
+    this.#reachesBack = place.unsure || counted > 0 || greeted > (place.linesBefore ?? greeted)
   }
 
   /** Whether the place is here unless more marks come, which may all be words. */
   get isHere(): boolean {
-    return this.#reachesBack && this.#passed !== undefined && (this.#next ?? 0) >= this.#certain
+    return this.#reachesBack && this.#passed !== undefined && (this.#next ?? 0) >= this.#known
   }
 
   /** Whether lines were taken for words that may be none. */
@@ -88,6 +94,10 @@ export class MarkSearch {
     const found = this.#judge(line)
     if (found === "new" && this.#seen === 0) {
       this.#first = this.#given[0] ?? { message: line.message, timestamp: line.timestamp }
+      // The stream begins with this connection, and so with what ssh greets with.
+      if (!this.#greeted && this.#place.stream !== "stdout" && this.#given.every(this.#isYoung)) {
+        this.#place.greeting.begin(this.#given)
+      }
     }
     if (found === "new" || found === "last" || found === "like last") this.#arrive()
     return found
@@ -131,7 +141,11 @@ export class MarkSearch {
     const passed = this.#passed
     // By its time: another log may begin with the same text.
     if (this.#seen === 0 && lines !== undefined && isLine(first, line)) this.#reachesBack = true
-    if (passed === undefined && !unsure && Timestamp.compare(line.timestamp, this.#floor) < 0) return this.#before(line)
+    if (passed === undefined && !unsure && Timestamp.compare(line.timestamp, this.#floor) < 0) {
+      // There are more lines before the marks than were read.
+      if (this.#next === 0) this.#next = undefined
+      return this.#before(line)
+    }
     const index = this.#marks.findIndex((mark, at) =>
       at + 1 >= (this.#next ?? 0) && (mark !== passed || mark.partial) && Timestamp.same(mark.timestamp, line.timestamp)
     )
@@ -145,8 +159,8 @@ export class MarkSearch {
     const isLast = index === this.#marks.length - 1
     if (index + 1 !== this.#next) {
       // Words are no lines: what stands behind nothing else is the first line.
-      this.#reachesBack ||= this.#next !== undefined &&
-        (this.#next > 0 || this.#marks.slice(0, index).every(({ young }) => young))
+      this.#reachesBack ||= mark.partial || this.#next !== undefined &&
+          (this.#next > 0 || this.#marks.slice(0, index).every(({ young }) => young))
       this.#next = index + 1
       this.#run = 0
       // What was taken for it, by its text, was not it.
@@ -189,7 +203,11 @@ export class MarkSearch {
       // What is older than a mark that did not come yet does not stand behind it.
       return isYoung || this.#marks.some(isLater) ? this.#maybe() : "new"
     }
-    if (this.#marks.slice(0, this.#certain).some(isLater)) return this.#before(line)
+    if (this.#marks.slice(0, this.#certain).some(isLater)) {
+      // The marks stand together: what came as one of them was none.
+      this.#next = undefined
+      return this.#before(line)
+    }
     return isYoung && !gap && this.#words < maxWords ? this.#takeForWord() : this.#miss()
   }
 
@@ -223,8 +241,9 @@ export class MarkSearch {
     return this.#count(line)
   }
 
-  #count({ message, timestamp }: LogEvent): Found {
-    if (this.#seen++ === 0) this.#first = { message, timestamp }
+  /** The message is not asked for, where it is not needed: it would have to be parsed. */
+  #count(line: LogEvent): Found {
+    if (this.#seen++ === 0) this.#first = { message: line.message, timestamp: line.timestamp }
     return "old"
   }
 

@@ -1,18 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
-const callsOf = (operation: string, outcome: string) =>
-  Metric.counter("basilica_calls_total", {
-    description: "Calls, by operation and outcome",
-    incremental: true,
-    attributes: { operation, outcome }
-  })
-const retriesOf = (operation: string) =>
-  Metric.counter("basilica_retries_total", {
-    description: "Attempts after the first",
-    incremental: true,
-    attributes: { operation }
-  })
+const calls = Metric.counter("basilica_calls_total", {
+  description: "Calls, by operation and outcome",
+  incremental: true
+})
+const retries = Metric.counter("basilica_retries_total", { description: "Attempts after the first", incremental: true })
 const logLines = Metric.counter("basilica_log_lines_total", { description: "Log lines handed out", incremental: true })
 const logReconnects = Metric.counter("basilica_log_reconnects_total", {
   description: "Connections of followed logs after the first",
@@ -32,15 +25,17 @@ export const setRetryBudget = (tokens: number): Effect.Effect<void> => Metric.up
 export const countCall = (operation: string, outcome: string): Effect.Effect<void> => {
   // There are as many as there are operations and tags, and making one is dearer than using it.
   const key = `${operation} ${outcome}`
-  let counter = made.get(key)
-  if (counter === undefined) made.set(key, counter = callsOf(operation, outcome))
+  let counter = callsBy.get(key)
+  if (counter === undefined) callsBy.set(key, counter = Metric.withAttributes(calls, { operation, outcome }))
   return Metric.update(counter, 1)
 }
 
-const made = new Map<string, Metric.Counter<number>>()
+// Not as `attributes` of the counter: those of the program (`Metric.CurrentMetricAttributes`) would go before them.
+const callsBy = new Map<string, typeof calls>()
 
 /** Counts an attempt after the first. */
-export const countRetry = (operation: string): Effect.Effect<void> => Metric.update(retriesOf(operation), 1)
+export const countRetry = (operation: string): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(retries, { operation }), 1)
 
 /** Counts log lines that are handed to the reader: one step, since it is done for each line that comes alone. */
 export const countLogLines = <A extends ReadonlyArray<unknown>>(lines: A): Effect.Effect<A> =>

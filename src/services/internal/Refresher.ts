@@ -240,7 +240,7 @@ const remembering = (store: TokenStore["Service"]): Pick<TokenStore["Service"], 
       Effect.catch((error) => unkept === undefined ? Effect.fail(error) : Effect.succeed(unkept.tokens))
     ),
     write: (tokens) =>
-      Effect.onExit(store.write(tokens), (exit) =>
+      Effect.onExit(Effect.suspend(() => store.write(tokens)), (exit) =>
         Effect.sync(() => {
           unkept = Exit.isSuccess(exit) ? undefined : { over: seen, tokens }
         })),

@@ -35,6 +35,7 @@ export class Replay {
   constructor(position: LogPosition, whole: boolean, connectedAt: number) {
     this.#position = position
     this.#whole = whole
+    if (!whole) position.askedAt = connectedAt
     // The service tells its time in whole seconds.
     this.#isYoung = ({ timestamp }) => Date.parse(timestamp) >= connectedAt - 2000
   }

@@ -81,7 +81,7 @@ export interface SafeCreate {
 }
 
 export const make = (transport: Transport["Service"], journal: DeployJournal["Service"] | undefined): SafeCreate => {
-  const exclusively = keyedMutex()
+  const turns = keyedTurns()
   const working = workingOf(journal)
 
   const put = (intent: DeployIntent) => journal === undefined ? Effect.void : journal.put(intent)
@@ -124,10 +124,10 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   const create = (request: DeploymentRequest, options: CreateOptions): Effect.Effect<Created, CreateError> =>
     Effect.gen(function*() {
       const executorId = request.executorId ??
-        (yield* choose(transport, request.gpu ?? { count: 1, minMemoryGb: 0 }, exclusively.isBusy))
+        (yield* choose(transport, request.gpu ?? { count: 1, minMemoryGb: 0 }, turns.isBusy))
       const chosen = { ...request, executorId }
       // The difference between the lists before and after is the evidence, so one machine has one deploy at a time.
-      return yield* exclusively.run(executorId, begin(chosen, options))
+      return yield* turns.deploy(executorId, begin(chosen, options))
     }).pipe(Deadline.within(
       options.resubmitAfter === undefined
         ? options.timeout
@@ -205,7 +205,7 @@ export const make = (transport: Transport["Service"], journal: DeployJournal["Se
   const lookBack = (intent: DeployIntent, duration: Duration.Duration) =>
     look(
       Deadline.within(Duration.max(duration, transport.timeout))(
-        exclusively.run(intent.executorId, sightBetween(intent))
+        turns.look(intent.executorId, sightBetween(intent))
       ),
       duration
     )
@@ -362,30 +362,39 @@ const fits = (executor: Executor, gpu: NonNullable<DeploymentRequest["gpu"]>): b
     memoryGb >= gpu.minMemoryGb && name.toLowerCase().includes((gpu.type ?? "").toLowerCase())
   ).length >= gpu.count
 
-/** Lets one effect at a time run for each key. Waiting for it is within the deadline: nothing was sent yet. */
-const keyedMutex = () => {
+/** As many may look at one machine at a time; a deploy to it takes the places of all. */
+const places = 1_000_000
+
+/**
+ * Lets one deploy at a time run for each key, and no look beside it; looks are beside each other. Waiting is within the
+ * deadline: nothing was sent yet.
+ */
+const keyedTurns = () => {
   const holders = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
-  const run = <A, E>(key: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | TimeoutError> =>
-    Effect.suspend(() => {
-      const holder = holders.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
-      holder.users++
-      holders.set(key, holder)
-      const turn = Effect.flatMap(
-        Deadline.left(Infinity),
-        ({ millis, totalMillis }) =>
-          Effect.timeoutOrElse(holder.semaphore.takeScoped(1), {
-            duration: millis,
-            orElse: () =>
-              Effect.fail(new TimeoutError({ operation, phase: "connect", afterMillis: totalMillis, outcome: "none" }))
-          })
-      )
-      return Effect.scoped(Effect.andThen(turn, effect)).pipe(
-        Effect.ensuring(Effect.sync(() => {
-          if (--holder.users === 0) holders.delete(key)
-        }))
-      )
-    })
-  return { run, isBusy: (key: string) => holders.has(key) }
+  const taking =
+    (taken: number) => <A, E>(key: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | TimeoutError> =>
+      Effect.suspend(() => {
+        const holder = holders.get(key) ?? { semaphore: Semaphore.makeUnsafe(places), users: 0 }
+        holder.users++
+        holders.set(key, holder)
+        const turn = Effect.flatMap(
+          Deadline.left(Infinity),
+          ({ millis, totalMillis }) =>
+            Effect.timeoutOrElse(holder.semaphore.takeScoped(taken), {
+              duration: millis,
+              orElse: () =>
+                Effect.fail(
+                  new TimeoutError({ operation, phase: "connect", afterMillis: totalMillis, outcome: "none" })
+                )
+            })
+        )
+        return Effect.scoped(Effect.andThen(turn, effect)).pipe(
+          Effect.ensuring(Effect.sync(() => {
+            if (--holder.users === 0) holders.delete(key)
+          }))
+        )
+      })
+  return { deploy: taking(places), look: taking(1), isBusy: (key: string) => holders.has(key) }
 }
 
 /** A journal that cannot be written any more must not fail what was done: it is logged, and the next start looks. */

@@ -139,7 +139,7 @@ export class StreamReplay {
     }
     // By its time: another log may begin with the same text.
     this.#left = isLine(first, line) ? linesBefore : 0
-    this.#mode = { is: "searching", search: new MarkSearch(place, this.#position, this.#isYoung, this.#left) }
+    this.#mode = { is: "searching", search: new MarkSearch(place, this.#position, this.#isYoung, this.#left, came) }
     return this.judge(line)
   }
 

@@ -10,11 +10,12 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { jsonOf } from "../../schema/jsonOf.ts"
 import { must } from "../../schema/wire/fields.ts"
 import type { CallProgress } from "../CallProgress.ts"
 import type { SignInSettings } from "../SignIn.ts"
 import { fromTransport } from "./Failure.ts"
-import { decodeWith, parseJson } from "./Json.ts"
+import { decodeWith } from "./Json.ts"
 import { readText, sendWith } from "./Send.ts"
 import { isPrintable, secret } from "./Token.ts"
 
@@ -186,7 +187,7 @@ const refusal = (status: number, text: string): EndpointFailure => {
   if (status === 0 || (status >= 300 && status < 400)) {
     return failure("refused", "answered with a redirect, which is never followed")
   }
-  const code = Result.getOrUndefined(Result.flatMap(parseJson(text), readRefused))?.error
+  const code = Result.getOrUndefined(readRefused(jsonOf(text)))?.error
   const reason = `answered ${status}${code === undefined ? "" : ` ${code}`}`
   if (status === 429 || (status === 503 && code === "temporarily_unavailable")) return failure("not sent", reason, code)
   // Without an OAuth code it is a proxy before the service that turned it away, which is no word on the sign-in.
@@ -199,7 +200,7 @@ const read = <A>(
   text: string
 ): Effect.Effect<A, EndpointFailure> =>
   Effect.mapError(
-    Effect.fromResult(Result.flatMap(parseJson(text), decode)),
+    Effect.fromResult(decode(jsonOf(text))),
     () => failure("unknown", "answered with something that is no sign-in reply")
   )
 
