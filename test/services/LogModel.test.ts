@@ -123,7 +123,12 @@ describe(`a followed log (seed ${seed})`, () => {
       for (let session = 0; session < gaps; session++) {
         const own = chanceOf(1_000_000 + session)
         const where = replay(session)
-        const all = fakeLines(own, lineCount).map((line) => ({ ...line, stamped: false }))
+        const all = fakeLines(own, lineCount).map((line, index) => ({
+          ...line,
+          stamped: false,
+          // No two lines of one time: else the first that is left may be the same as the last that was read.
+          time: line.time + BigInt(index) * 1_000_000n
+        }))
         const log = new FakeLog(own, all)
         const before = 20 + own.below(lineCount / 4)
         const left = before + 20 + own.below(lineCount / 4)
