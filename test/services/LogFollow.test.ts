@@ -1137,7 +1137,7 @@ describe("what ssh says on the way to the container", () => {
         reply(said("a") + logEvent("lost", "stderr", later(20)), young(10))
       ], ["terminated"])
       const { error, text } = yield* run(layer, { from })
-      assert.isTrue(error instanceof LogGap || text.startsWith("a"), `${String(error)} ${text}`)
+      assert.isTrue(error instanceof LogGap || text.startsWith("a"), `${error?.message ?? "no error"}, ${text}`)
     }))
 
   it.effect("alone is no progress: where nothing else comes, the log is given up", () =>
