@@ -24,6 +24,13 @@ const maxWords = 3
 /**
  * Looks on a connection for the place of a stream: behind the last of its marks that the log still holds. A word is a
  * mark as any line is, but no other connection brings it.
+ *
+ * What is in doubt, and where it is kept:
+ *
+ * - `young` of a mark: it may be a word, and then does not come; `undefined` where that is not known.
+ * - `unsure` of a place: so it is of all that was read.
+ * - `partial` of a mark: lines of its time may stand before those that were read.
+ * - `reachesBack` here: whether the log still holds what was read; if not, lines may be missing.
  */
 export class MarkSearch {
   readonly #place: LogPlace
@@ -33,7 +40,7 @@ export class MarkSearch {
   readonly #counted: boolean
   /** Whether lines came that ssh greets with. */
   readonly #greeted: boolean
-  /** The marks as they were when the connection began. */
+  /** The marks as they were when the connection began. Copies, which go back to the place as they come. */
   readonly #marks: ReadonlyArray<RunMark>
   /** How many of them stand up to the last one that is in the log for certain. */
   readonly #certain: number
@@ -44,7 +51,7 @@ export class MarkSearch {
   /** How many lines of the log came, and the first of them. */
   #seen: number
   #first: Mark | undefined
-  /** Which mark is to come next; `undefined` where that is not known. */
+  /** The index of the mark that is to come next, behind the one before it; `undefined` where that is not known. */
   #next: number | undefined
   /** How many lines came that have the time of the mark before that. */
   #run = 0
@@ -111,6 +118,7 @@ export class MarkSearch {
     // It came: it is no word.
     if (this.#next !== undefined && this.#next > 0) first.young = false
     this.#place.lines = this.#seen + this.#given.length
+    // Both those that may still come and those that may be words: twice as many as a place has.
     this.#place.marks = [first, ...rest.slice(1 - 2 * maxMarks)]
   }
 

@@ -130,7 +130,7 @@ export class StreamReplay {
     if (greeting.comes(came, line, first, this.#isYoung)) {
       this.#mode = { is: "greeting", came: came + 1 }
       if (greeting.isAll(came + 1, lastOf(marks))) {
-        // Nothing else was read: the stream begins behind it.
+        // Nothing else was read: the stream begins behind it, and `begin` goes on with the place that is there.
         place.unsure = true
         this.#place = undefined
         this.#mode = this.#unread()
