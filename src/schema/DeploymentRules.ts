@@ -3,9 +3,10 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { Id } from "./Id.ts"
 import * as ImageReference from "./ImageReference.ts"
+import { must } from "./must.ts"
 import { defaultResources } from "./ResourceRequirements.ts"
 import * as SshPublicKey from "./SshPublicKey.ts"
-import { count, countFrom, gpuName, must } from "./wire/fields.ts"
+import { count, countFrom, gpuName } from "./wire/fields.ts"
 
 const optional = <S extends Schema.Constraint>(schema: S, value: S["Type"]) =>
   Schema.withDecodingDefaultType<S>(Effect.succeed(value))(schema)

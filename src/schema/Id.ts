@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { must } from "./wire/fields.ts"
+import { must } from "./must.ts"
 
 /**
  * The rule for an id of a deployment or a machine: one segment of a URL, nothing that could leave it. The service's own

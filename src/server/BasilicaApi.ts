@@ -6,7 +6,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { ApiKeyItemWire, CreateApiKeyReply } from "../schema/wire/ApiKeys.ts"
 import { HealthReply } from "../schema/wire/Health.ts"
-import { RentalReply, StartRentalRequest } from "../schema/wire/Rentals.ts"
+import { RentalReply, RentalState, StartRentalRequest } from "../schema/wire/Rentals.ts"
 import {
   CreateApiKeyRequest,
   ErrorEnvelope,
@@ -15,7 +15,6 @@ import {
   LogEventWire,
   LogsQuery,
   RentalsReply,
-  RentalState,
   StartRentalReply
 } from "../schema/wire/Served.ts"
 import { Authenticated, FrameworkRefusals, Human, Owned, RequiredScope } from "./Gates.ts"

@@ -199,7 +199,10 @@ const fromStore = Effect.fnUntraced(function*(options: SignInOptions, placesBefo
   return Auth.of(yield* Refresher.make({ store, endpoint, missing: missing([...placesBefore, store.location]) }))
 })
 
-/** The token of the environment; where it has none, `otherwise`, which is told where it was looked for. */
+/**
+ * The token of the environment; where it has none, `otherwise`, which is told where it was looked for. It stands below its
+ * users, who therefore ask for it when they run.
+ */
 const fromEnvironment = <E, R>(
   otherwise: (places: ReadonlyArray<string>) => Effect.Effect<Auth["Service"], E, R>
 ) =>

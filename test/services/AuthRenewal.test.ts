@@ -80,6 +80,15 @@ const services = (provider: IdentityProvider, http: Layer.Layer<HttpClient.HttpC
   }).pipe(Layer.provide(http))
 }
 
+/** A store that holds a sign-in. */
+const signedIn = (provider: IdentityProvider) => {
+  const { accessToken, refreshToken } = provider.signIn()
+  return TokenStore.makeMemory({
+    accessToken: Redacted.make(accessToken),
+    refreshToken: Redacted.make(refreshToken)
+  })
+}
+
 const virtual = (options: ProviderOptions & Delays = {}) => {
   const provider = new IdentityProvider({ now: () => 0, ...options })
   return { provider, layer: services(provider, inMemory(provider, options)) }
@@ -305,11 +314,7 @@ describe("a sign-in that is renewed", () => {
 
   it.effect("is kept though everybody who waited is interrupted and the program ends", () => {
     const provider = new IdentityProvider({ now: () => 0 })
-    const { accessToken, refreshToken } = provider.signIn()
-    const store = TokenStore.makeMemory({
-      accessToken: Redacted.make(accessToken),
-      refreshToken: Redacted.make(refreshToken)
-    })
+    const store = signedIn(provider)
     const layer = Auth.layerFile(signIn).pipe(
       Layer.provide(Layer.succeed(TokenStore, store)),
       Layer.provide(inMemory(provider, { exchange: 5000 }))
@@ -559,7 +564,7 @@ describe("a sign-in that is renewed", () => {
     })
 
     const shared = (provider: IdentityProvider, delays?: Delays) => {
-      const store = TokenStore.makeMemory(tokens(provider.signIn()))
+      const store = signedIn(provider)
       const layer = Layer.fresh(Auth.layerFile(signIn)).pipe(
         Layer.provide(Layer.succeed(TokenStore, store)),
         Layer.provide(inMemory(provider, delays))
@@ -581,7 +586,7 @@ describe("a sign-in that is renewed", () => {
 
     it.effect("is renewed under the lock once, however many wait", () => {
       const provider = new IdentityProvider({ now: () => 0 })
-      const memory = TokenStore.makeMemory(tokens(provider.signIn()))
+      const memory = signedIn(provider)
       let locked = 0
       const store = TokenStore.of({
         ...memory,
@@ -700,7 +705,7 @@ describe("a sign-in that is renewed", () => {
     it.effect("works on where the store cannot be written, with a warning", () => {
       const provider = new IdentityProvider({ now: () => 0 })
       const warnings: Array<string> = []
-      const memory = TokenStore.makeMemory(tokens(provider.signIn()))
+      const memory = signedIn(provider)
       const store = TokenStore.of({
         ...memory,
         write: () =>
@@ -730,11 +735,7 @@ describe("a sign-in that is renewed", () => {
 
   it.effect("works on with what could not be kept where the store cannot be read either, and fails without", () => {
     const provider = new IdentityProvider({ now: () => 0 })
-    const { accessToken, refreshToken } = provider.signIn()
-    const memory = TokenStore.makeMemory({
-      accessToken: Redacted.make(accessToken),
-      refreshToken: Redacted.make(refreshToken)
-    })
+    const memory = signedIn(provider)
     const broken = Effect.fail(
       new AuthenticationError({ operation: "x", kind: "missing", reason: "the disk is gone", remedy: "Look." })
     )
@@ -774,11 +775,7 @@ describe("a sign-in that is renewed", () => {
       ]
       for (const write of failures) {
         const provider = new IdentityProvider({ now: () => 0 })
-        const { accessToken, refreshToken } = provider.signIn()
-        const memory = TokenStore.makeMemory({
-          accessToken: Redacted.make(accessToken),
-          refreshToken: Redacted.make(refreshToken)
-        })
+        const memory = signedIn(provider)
         const layer = Layer.fresh(Auth.layerFile(signIn)).pipe(
           Layer.provide(Layer.succeed(TokenStore, TokenStore.of({ ...memory, write }))),
           Layer.provide(inMemory(provider))

@@ -37,6 +37,17 @@ const ends = <A, E>(
     return { exit, closed, left: yield* Effect.provide(running, context) }
   })
 
+/** A client of a Basilica in memory, which keeps a journal. */
+const clientOf = (
+  { httpClient, token, url }: MemoryBasilica["Service"],
+  journal: DeployJournal["Service"],
+  http = httpClient
+) =>
+  Basilica.layerHttpClient({ baseUrl: url, token }).pipe(
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, http)),
+    Layer.provide(Layer.succeed(DeployJournal, journal))
+  )
+
 /** What an effect died of. */
 const defects = (exit: Exit.Exit<unknown, unknown>) =>
   Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? Cause.pretty(exit.cause) : ""
@@ -294,11 +305,7 @@ describe("a scoped deploy", () => {
       const http = HttpClient.make((request) =>
         isBroken && request.method === "DELETE" ? Effect.never : memory.httpClient.execute(request)
       )
-      const client = () =>
-        Basilica.layerHttpClient({ baseUrl: memory.url, token: memory.token }).pipe(
-          Layer.provide(Layer.succeed(HttpClient.HttpClient, http)),
-          Layer.provide(Layer.succeed(DeployJournal, journal))
-        )
+      const client = () => clientOf(memory, journal, http)
       const first = yield* Effect.forkChild(
         Effect.provide(Effect.scoped(Deployments.use((deployments) => deployments.scoped(anywhere))), client()),
         { startImmediately: true }
@@ -319,22 +326,17 @@ describe("a scoped deploy", () => {
         ...kept,
         put: (intent) => intent.id === undefined ? kept.put(intent) : Effect.die("the disk is full")
       })
-      const client = (journal: DeployJournal["Service"]) =>
-        Basilica.layerHttpClient({ baseUrl: memory.url, token: memory.token }).pipe(
-          Layer.provide(Layer.succeed(HttpClient.HttpClient, memory.httpClient)),
-          Layer.provide(Layer.succeed(DeployJournal, journal))
-        )
       const crashed = yield* Effect.forkChild(
         Effect.provide(
           Effect.scoped(
             Effect.andThen(Deployments.use((deployments) => deployments.scoped(anywhere)), Effect.sleep("1 hour"))
           ),
-          client(journal)
+          clientOf(memory, journal)
         ),
         { startImmediately: true }
       )
       yield* TestClock.adjust("1 minute")
-      const next = client(MemoryJournal.make(yield* kept.open))
+      const next = clientOf(memory, MemoryJournal.make(yield* kept.open))
       const looking = yield* Effect.forkChild(
         Effect.provide(Deployments.use((deployments) => deployments.reconcile()), next),
         { startImmediately: true }
@@ -670,11 +672,7 @@ describe("Deployments.reconcile", () => {
         ...kept,
         remove: (key) => Effect.andThen(Effect.sleep("1 second"), kept.remove(key))
       })
-      const client = () =>
-        Basilica.layerHttpClient({ baseUrl: memory.url, token: memory.token }).pipe(
-          Layer.provide(Layer.succeed(HttpClient.HttpClient, memory.httpClient)),
-          Layer.provide(Layer.succeed(DeployJournal, journal))
-        )
+      const client = () => clientOf(memory, journal)
       const reconcile = Effect.provide(Deployments.use((deployments) => deployments.reconcile()), client())
       const held = yield* Effect.forkChild(
         Effect.scoped(

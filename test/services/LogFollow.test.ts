@@ -1120,6 +1120,16 @@ describe("what ssh says on the way to the container", () => {
       }))
   })
 
+  it.effect("is no later line, by which those of the time where the last lines began would be known", () =>
+    Effect.gen(function*() {
+      const ofOneTime = (texts: string) => Array.from(texts).map((text) => logEvent(text, "stderr", at(1))).join("")
+      const { layer } = service([
+        broken(ofOneTime("a") + word("-", 1)),
+        reply(ofOneTime("abc") + said("d", 2), young(60))
+      ], ["terminated"])
+      assert.deepInclude(yield* run(layer, { tail: 1 }), { error: undefined, text: "a-bcd" })
+    }))
+
   it.effect("does not hide what follows a cursor that was moved behind it", () =>
     Effect.gen(function*() {
       const line = (message: string, timestamp: string): LogEntry => ({ message, stream: "stderr", timestamp })

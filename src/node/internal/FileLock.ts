@@ -286,6 +286,7 @@ const lifeOf = async (holder: Holder | undefined): Promise<Life> => {
 }
 
 const read = (text: string): Holder | undefined => {
+  // `Object` makes one of anything: what is no object has none of these.
   const { birth, id, machine, pid } = Object(jsonOf(text)) as Partial<Record<keyof Holder, unknown>>
   const isHolder = typeof id === "string" && typeof machine === "string" && typeof pid === "number" && pid > 0
   return isHolder ? { id, machine, pid, birth: typeof birth === "string" ? birth : undefined } : undefined

@@ -1,7 +1,8 @@
 import * as Schema from "effect/Schema"
 import type { ApiKey } from "../ApiKey.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { maybe, must } from "./fields.ts"
+import { must } from "../must.ts"
+import { maybe } from "./fields.ts"
 
 /** The rule for the name of a key. */
 export const ApiKeyName = Schema.String.check(must(

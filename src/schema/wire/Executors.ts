@@ -3,7 +3,8 @@ import { type CpuSpec, type Executor, type GpuSpec, parseLocation } from "../Exe
 import type { ExecutorFilters } from "../ExecutorFilters.ts"
 import { Id } from "../Id.ts"
 import { snakeKeys } from "../internal/snakeKeys.ts"
-import { count, gpuName, maybe, must } from "./fields.ts"
+import { must } from "../must.ts"
+import { count, gpuName, maybe } from "./fields.ts"
 
 /** A GPU as the service describes it. */
 export const GpuSpecWire = snakeKeys(Schema.Struct({

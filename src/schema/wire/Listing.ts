@@ -49,6 +49,6 @@ export const decodeListing = <S extends Schema.ConstraintDecoder<unknown, never>
 export const isWhole = ({ invalid, items, totalCount }: Listing<unknown>): boolean =>
   totalCount <= items.length + invalid.length
 
-/** Whether what is not among the items of a list may be in it all the same, where it is not whole or cannot be understood. */
+/** Whether what is not among the items of a list may be there all the same: it is not whole, or not understood. */
 export const mayHide = (listing: Listing<unknown>, id: string): boolean =>
   !isWhole(listing) || listing.invalid.some((item) => item.id === undefined || item.id === id)

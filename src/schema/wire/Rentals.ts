@@ -11,7 +11,6 @@ import type { ListFilters } from "../ListFilters.ts"
 import * as SshAccess from "../SshAccess.ts"
 import { CpuSpecWire, GpuSpecWire, NetworkSpeedWire, toCpuSpec, toGpuSpec } from "./Executors.ts"
 import { count, duration, maybe } from "./fields.ts"
-import type { RentalState } from "./Served.ts"
 
 /** The least that is known of the machine in `executor_selection`. */
 const ExecutorSelection = Schema.Union([
@@ -63,8 +62,8 @@ export const StartRentalRequest = snakeKeys(Schema.Struct({
 }))
 
 /**
- * The reply of `POST /rentals`, as it is read. Only the id is needed: nothing else may turn a paid success into a failure, so what does
- * not fit is left out, part by part.
+ * The reply of `POST /rentals`, as it is read. Only the id is needed: nothing else may turn a paid success into a failure,
+ * so what does not fit is left out, part by part.
  */
 export const StartRentalReplyRead = Schema.Struct({
   rental_id: Id,
@@ -109,6 +108,9 @@ export const RentalItemWire = snakeKeys(Schema.Struct({
 
 /** The same item as it is read. */
 export const RentalItemRead = Schema.toEncoded(RentalItemWire)
+
+/** The states that `GET /rentals?status=` takes, letter for letter. */
+export const RentalState = Schema.Literals(["Provisioning", "Active", "Stopping", "Stopped", "Failed"])
 
 const stateOf: { readonly [Status in NonNullable<ListFilters["status"]>]: typeof RentalState.Type } = {
   Pending: "Provisioning",

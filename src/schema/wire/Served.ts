@@ -43,9 +43,6 @@ export const ExecutorsReply = snakeKeys(Schema.Struct({
   totalCount: Schema.Finite
 }))
 
-/** The states that `GET /rentals?status=` takes, letter for letter. */
-export const RentalState = Schema.Literals(["Provisioning", "Active", "Stopping", "Stopped", "Failed"])
-
 /** The reply of `GET /rentals`. */
 export const RentalsReply = snakeKeys(Schema.Struct({
   rentals: Schema.Array(RentalItemWire),

@@ -1,14 +1,11 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { must } from "../must.ts"
 
 /** A field that the service leaves out or sends as null where it knows nothing. */
 export const maybe = <S extends Schema.Constraint>(schema: S): Schema.optionalKey<Schema.NullOr<S>> =>
   Schema.optionalKey(Schema.NullOr(schema))
-
-/** A check that says what is wrong and what is allowed, and never repeats the value. */
-export const must = <A>(holds: (value: A) => boolean, problem: string) =>
-  Schema.makeFilter((value: A) => holds(value) ? undefined : problem)
 
 const uint32 = 4_294_967_295
 

@@ -64,7 +64,10 @@ export class MarkSearch {
   /** What was handed out while the place may still come. */
   #given: ReadonlyArray<LogEntry> = []
 
-  /** `counted`: how many lines were skipped by their number; then the marks are to come. `greeted`: how many lines ssh greeted with. */
+  /**
+   * `counted`: how many lines were skipped by their number; then the marks are to come. `greeted`: how many lines ssh
+   * greeted with.
+   */
   constructor(place: LogPlace, position: LogPosition, isYoung: IsYoung, counted: number, greeted: number) {
     this.#place = place
     this.#position = position
@@ -155,7 +158,8 @@ export class MarkSearch {
       return this.#before(line)
     }
     const index = this.#marks.findIndex((mark, at) =>
-      at + 1 >= (this.#next ?? 0) && (mark !== passed || mark.partial) && Timestamp.same(mark.timestamp, line.timestamp)
+      at + 1 >= (this.#next ?? 0) && (mark !== passed || (mark.partial && at + 1 < this.#certain)) &&
+      Timestamp.same(mark.timestamp, line.timestamp)
     )
     const mark = this.#marks[index]
     return mark === undefined ? this.#judgeOther(line) : this.#meet(mark, index, line)
@@ -179,8 +183,9 @@ export class MarkSearch {
     this.#given = []
     if (isLast && !this.#reachesBack && !mark.partial && !gap) return this.#miss()
     const isWhole = this.#run + 1 >= mark.run
-    // Where more may stand before those that were read, all of that time are known, as long as a later mark is left.
-    const isKnown = isWhole && ((mark.partial && !isLast) || isMessage(mark, line.message))
+    // Where more may stand before those that were read, all of that time are known, as long as a later mark is left that
+    // is no word.
+    const isKnown = isWhole && ((mark.partial && index + 1 < this.#certain) || isMessage(mark, line.message))
     if (isWhole && !isKnown && !mark.partial) return this.#miss()
     this.#run++
     this.#count(line)
